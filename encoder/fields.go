@@ -1,0 +1,241 @@
+package encoder
+
+import (
+	"cmp"
+	"encoding/json"
+	"reflect"
+	"slices"
+	"strings"
+	"unicode"
+	"unsafe"
+)
+
+// field is a struct field as encoding/json sees it.
+type field struct {
+	name      string
+	key       []byte // the name as it is written: quoted, escaped, with its colon
+	tagged    bool   // the name comes from a tag
+	index     []int
+	steps     []step
+	typ       reflect.Type
+	plan      *plan
+	omitEmpty bool
+	omitZero  bool
+	isZero    func(reflect.Value) bool // the type's own IsZero, for omitZero
+	quoted    bool                     // ,string
+}
+
+// step leads from a struct to one of its fields, through a pointer if the
+// field is promoted from an embedded one.
+type step struct {
+	offset uintptr
+	deref  bool
+}
+
+// at returns the field's place in the struct at x, or nil if an embedded
+// pointer on the way is nil: encoding/json leaves out such fields.
+func (f *field) at(x unsafe.Pointer, addr bool) (unsafe.Pointer, bool) {
+	for _, s := range f.steps {
+		x = unsafe.Add(x, s.offset)
+		if s.deref {
+			if x = *(*unsafe.Pointer)(x); x == nil {
+				return nil, false
+			}
+			addr = true
+		}
+	}
+	return x, addr
+}
+
+// omitted reports whether the field at x is left out.
+func (f *field) omitted(x unsafe.Pointer) bool {
+	if !f.omitEmpty && !f.omitZero {
+		return false
+	}
+	v := reflect.NewAt(f.typ, x).Elem()
+	if f.omitEmpty {
+		switch v.Kind() {
+		case reflect.Array, reflect.Map, reflect.Slice, reflect.String:
+			if v.Len() == 0 {
+				return true
+			}
+		case reflect.Struct:
+		default:
+			if v.IsZero() {
+				return true
+			}
+		}
+	}
+	if f.omitZero {
+		if f.isZero != nil {
+			return f.isZero(v)
+		}
+		return v.IsZero()
+	}
+	return false
+}
+
+// fieldsOf lists the fields that encoding/json writes for struct type t, in
+// its order: breadth first over embedded structs, where of several fields
+// with one name the least nested wins, then the tagged one, and an ambiguity
+// hides them all.
+func fieldsOf(t reflect.Type) []field {
+	var (
+		current   []field
+		next      = []field{{typ: t}}
+		count     map[reflect.Type]int
+		nextCount map[reflect.Type]int
+		visited   = map[reflect.Type]bool{}
+		fields    []field
+	)
+	for len(next) > 0 {
+		current, next = next, nil
+		count, nextCount = nextCount, map[reflect.Type]int{}
+		for _, parent := range current {
+			if visited[parent.typ] {
+				continue
+			}
+			visited[parent.typ] = true
+			for i := range parent.typ.NumField() {
+				sf := parent.typ.Field(i)
+				f, embedded, ok := fieldOf(sf)
+				if !ok {
+					continue
+				}
+				f.index = append(slices.Clone(parent.index), i)
+				if !embedded {
+					f.steps = append(slices.Clone(parent.steps), step{offset: sf.Offset})
+					fields = append(fields, f)
+					if count[parent.typ] > 1 {
+						// The same type embedded twice at one depth: two
+						// copies are enough to make its names ambiguous.
+						fields = append(fields, f)
+					}
+					continue
+				}
+				elem, deref := sf.Type, false
+				if elem.Name() == "" && elem.Kind() == reflect.Pointer {
+					elem, deref = elem.Elem(), true
+				}
+				f.steps = append(slices.Clone(parent.steps), step{sf.Offset, deref})
+				f.typ = elem
+				if nextCount[elem]++; nextCount[elem] == 1 {
+					next = append(next, f)
+				}
+			}
+		}
+	}
+	return dominant(fields)
+}
+
+// fieldOf reads one struct field and its tag. It reports whether the field is
+// an embedded struct whose own fields are promoted, and whether encoding/json
+// looks at it at all.
+func fieldOf(sf reflect.StructField) (f field, embedded, ok bool) {
+	elem := sf.Type
+	if sf.Anonymous && elem.Kind() == reflect.Pointer {
+		elem = elem.Elem()
+	}
+	if !sf.IsExported() && !(sf.Anonymous && elem.Kind() == reflect.Struct) {
+		return f, false, false
+	}
+	tag := sf.Tag.Get("json")
+	if tag == "-" {
+		return f, false, false
+	}
+	name, opts, _ := strings.Cut(tag, ",")
+	if !validName(name) {
+		name = ""
+	}
+	ft := sf.Type
+	if ft.Name() == "" && ft.Kind() == reflect.Pointer {
+		ft = ft.Elem()
+	}
+	if name == "" && sf.Anonymous && ft.Kind() == reflect.Struct {
+		return f, true, true
+	}
+	f = field{name: name, tagged: name != "", typ: sf.Type}
+	if name == "" {
+		f.name = sf.Name
+	}
+	for opts != "" {
+		var opt string
+		opt, opts, _ = strings.Cut(opts, ",")
+		switch opt {
+		case "omitempty":
+			f.omitEmpty = true
+		case "omitzero":
+			f.omitZero = true
+			f.isZero = zeroer(sf.Type)
+		case "string":
+			k := ft.Kind()
+			f.quoted = k == reflect.Bool || isInteger(k) || k == reflect.Float32 || k == reflect.Float64 || k == reflect.String
+		}
+	}
+	quoted, _ := json.Marshal(f.name)
+	f.key = append(quoted, ':')
+	return f, false, true
+}
+
+// zeroer returns how encoding/json calls t's own IsZero method, or nil.
+func zeroer(t reflect.Type) func(reflect.Value) bool {
+	call := func(v reflect.Value) bool { return v.Interface().(interface{ IsZero() bool }).IsZero() }
+	switch {
+	case t.Kind() == reflect.Interface && t.Implements(isZeroerType):
+		return func(v reflect.Value) bool {
+			return v.IsNil() || (v.Elem().Kind() == reflect.Pointer && v.Elem().IsNil()) || call(v)
+		}
+	case t.Kind() == reflect.Pointer && t.Implements(isZeroerType):
+		return func(v reflect.Value) bool { return v.IsNil() || call(v) }
+	case t.Implements(isZeroerType):
+		return call
+	case reflect.PointerTo(t).Implements(isZeroerType):
+		return func(v reflect.Value) bool { return call(v.Addr()) }
+	}
+	return nil
+}
+
+// validName reports whether encoding/json takes s from a tag as a name.
+func validName(s string) bool {
+	for _, c := range s {
+		if !strings.ContainsRune("!#$%&()*+-./:;<=>?@[]^_{|}~ ", c) && !unicode.IsLetter(c) && !unicode.IsDigit(c) {
+			return false
+		}
+	}
+	return s != ""
+}
+
+// dominant applies Go's rules for promoted fields, as encoding/json extends
+// them by tags, and returns what is left in the order of the source.
+func dominant(fields []field) []field {
+	slices.SortFunc(fields, func(a, b field) int {
+		byTag := 0
+		if a.tagged != b.tagged {
+			byTag = 1
+			if a.tagged {
+				byTag = -1
+			}
+		}
+		return cmp.Or(
+			strings.Compare(a.name, b.name),
+			cmp.Compare(len(a.index), len(b.index)),
+			byTag,
+			slices.Compare(a.index, b.index),
+		)
+	})
+	kept := fields[:0]
+	for len(fields) > 0 {
+		n := 1
+		for n < len(fields) && fields[n].name == fields[0].name {
+			n++
+		}
+		ambiguous := n > 1 && len(fields[0].index) == len(fields[1].index) && fields[0].tagged == fields[1].tagged
+		first := fields[0]
+		fields = fields[n:]
+		if !ambiguous {
+			kept = append(kept, first)
+		}
+	}
+	slices.SortFunc(kept, func(a, b field) int { return slices.Compare(a.index, b.index) })
+	return kept
+}

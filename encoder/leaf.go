@@ -1,0 +1,98 @@
+package encoder
+
+import (
+	"bytes"
+	"encoding/json"
+	"reflect"
+	"sync"
+	"unsafe"
+
+	"github.com/bytedance/sonic/encoder"
+)
+
+// scratch is what sonic encodes into before HTML is escaped: with
+// ValidateString it reworks the whole buffer it is given, so the buffer has to
+// be empty at every call. Scratches belong to whoever runs a quantum, not to
+// a response.
+var scratches = sync.Pool{New: func() any { b := make([]byte, 0, 2*DefaultQuantum); return &b }}
+
+// appendLeaf appends the value of plan p at x, whole.
+func appendLeaf(dst []byte, p *plan, x unsafe.Pointer, addr bool, tr traits) ([]byte, error) {
+	if tr&needsStd == 0 {
+		b, ok := appendSonic(dst, reflect.NewAt(p.typ, x).Interface(), false)
+		if ok {
+			return b, nil
+		}
+	}
+	if addr {
+		// The only element of a slice is addressable and has the type T
+		// itself, so marshalers are found, and named in errors, as they are in
+		// the whole value.
+		h := sliceHeader{x, 1, 1}
+		return appendStd(dst, reflect.NewAt(p.slice, unsafe.Pointer(&h)).Elem().Interface(), true)
+	}
+	return appendStd(dst, reflect.NewAt(p.typ, x).Elem().Interface(), false)
+}
+
+// appendRun appends elements of plan p at x, without brackets.
+func appendRun(dst []byte, p *plan, run *sliceHeader, tr traits) ([]byte, error) {
+	v := reflect.NewAt(p.slice, unsafe.Pointer(run))
+	if tr&needsStd == 0 {
+		if b, ok := appendSonic(dst, v.Interface(), true); ok {
+			return b, nil
+		}
+	}
+	return appendStd(dst, v.Elem().Interface(), true)
+}
+
+// appendSonic appends what sonic makes of v, which has to be a pointer, and
+// reports whether that is what encoding/json would write. Where it reports
+// false nothing was appended.
+func appendSonic(dst []byte, v any, strip bool) ([]byte, bool) {
+	sp := scratches.Get().(*[]byte)
+	defer scratches.Put(sp)
+	buf := (*sp)[:0]
+	if err := encoder.EncodeInto(&buf, v, sonicOptions); err != nil {
+		return dst, false
+	}
+	if cap(buf) <= maxScratch {
+		*sp = buf[:0]
+	}
+	if controlEscapes(buf) {
+		return dst, false
+	}
+	if strip {
+		buf = unbracket(buf)
+	}
+	return encoder.HTMLEscape(dst, buf), true
+}
+
+// maxScratch bounds what the pool of scratches keeps: a single string or byte
+// slice may be of any size.
+const maxScratch = 16 * DefaultQuantum
+
+// controlEscapes reports whether sonic has written a backspace or a form feed,
+// for which encoding/json has shorter names. A backslash is rare enough in
+// most texts to be looked for first.
+func controlEscapes(b []byte) bool {
+	i := bytes.IndexByte(b, '\\')
+	if i < 0 {
+		return false
+	}
+	b = b[i:]
+	return bytes.Contains(b, []byte(`\u0008`)) || bytes.Contains(b, []byte(`\u000c`))
+}
+
+// appendStd appends what encoding/json makes of v.
+func appendStd(dst []byte, v any, strip bool) ([]byte, error) {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return dst, err
+	}
+	if strip {
+		b = unbracket(b)
+	}
+	return append(dst, b...), nil
+}
+
+func unbracket(b []byte) []byte { return b[1 : len(b)-1] }

@@ -1,0 +1,94 @@
+package encoder
+
+import (
+	"fmt"
+	"runtime"
+	"time"
+)
+
+const (
+	// DefaultQuantum is how much JSON is encoded before an encode gives way:
+	// 64 KB take sonic about 25 µs, which is short beside a probe's deadline
+	// and long beside the 0.1 µs that giving way costs.
+	DefaultQuantum = 64 << 10
+	// DefaultWriteSize is how much is handed to the writer at once. On
+	// loopback 256 KB per write carried 13 % more than 64 KB did.
+	DefaultWriteSize = 256 << 10
+	// DefaultHold is how much output is kept back before the first write.
+	DefaultHold = 1 << 20
+	// DefaultQueue is how many encodes may wait for a worker.
+	DefaultQueue = 1024
+	// DefaultQueueTimeout is how long an encode may wait for its first turn:
+	// far more than a full queue takes in quanta of 25 µs.
+	DefaultQueueTimeout = 10 * time.Second
+)
+
+type config struct {
+	workers      int
+	quantum      int
+	writeSize    int
+	hold         int
+	queue        int
+	queueTimeout time.Duration
+}
+
+func defaults() config {
+	return config{
+		workers:      runtime.GOMAXPROCS(0),
+		quantum:      DefaultQuantum,
+		writeSize:    DefaultWriteSize,
+		hold:         DefaultHold,
+		queue:        DefaultQueue,
+		queueTimeout: DefaultQueueTimeout,
+	}
+}
+
+func (c *config) validate() error {
+	switch {
+	case c.workers < 1:
+		return fmt.Errorf("encoder: WithWorkers(%d): at least one worker is needed", c.workers)
+	case c.quantum < 1:
+		return fmt.Errorf("encoder: WithQuantum(%d): a quantum is at least one byte", c.quantum)
+	case c.writeSize < 1:
+		return fmt.Errorf("encoder: WithWriteSize(%d): a write is at least one byte", c.writeSize)
+	case c.hold < 0:
+		return fmt.Errorf("encoder: WithHold(%d): cannot be negative; 0 holds nothing back", c.hold)
+	case c.queue < 1:
+		return fmt.Errorf("encoder: WithQueue(%d): at least one encode must be able to wait", c.queue)
+	case c.queueTimeout < 0:
+		return fmt.Errorf("encoder: WithQueueTimeout(%v): cannot be negative; 0 waits as long as the context allows", c.queueTimeout)
+	}
+	return nil
+}
+
+// An Option sets up an Encoder.
+type Option func(*config)
+
+// WithWorkers sets how many values are encoded at the same time on the pool.
+// The default is GOMAXPROCS at the time of New; more gain nothing, since
+// encoding only ever waits for a processor.
+func WithWorkers(n int) Option { return func(c *config) { c.workers = n } }
+
+// WithQuantum sets about how many bytes of JSON are encoded before an encode
+// gives way. The default is DefaultQuantum. What cannot be cut, such as the
+// output of a marshaler or one long string, takes as long as it takes.
+func WithQuantum(bytes int) Option { return func(c *config) { c.quantum = bytes } }
+
+// WithWriteSize sets about how many bytes Encode hands to its writer at once.
+// The default is DefaultWriteSize.
+func WithWriteSize(bytes int) Option { return func(c *config) { c.writeSize = bytes } }
+
+// WithHold sets how many bytes Encode keeps back before its first write: what
+// is complete by then is written knowing its length, and an error until then
+// leaves the writer untouched. The default is DefaultHold; 0 writes as soon as
+// there is anything to write.
+func WithHold(bytes int) Option { return func(c *config) { c.hold = bytes } }
+
+// WithQueue sets how many encodes may wait for a worker. One more gets
+// ErrOverloaded. The default is DefaultQueue.
+func WithQueue(n int) Option { return func(c *config) { c.queue = n } }
+
+// WithQueueTimeout sets how long an encode may wait for its first turn on the
+// pool before it gets ErrOverloaded. The default is DefaultQueueTimeout; 0
+// leaves it to the context.
+func WithQueueTimeout(d time.Duration) Option { return func(c *config) { c.queueTimeout = d } }

@@ -1,0 +1,69 @@
+package encoder
+
+import "io"
+
+// sink is where Encode's segments go. It holds back the first of them, so that
+// a response that ends early has a length, and one that fails early has
+// nothing to take back.
+type sink struct {
+	w       io.Writer
+	hold    int
+	held    []*segment
+	size    int // bytes held
+	flowing bool
+	written int64
+}
+
+// put takes over a segment, and writes it unless it may still be held.
+func (s *sink) put(seg *segment) error {
+	if !s.flowing {
+		s.held = append(s.held, seg)
+		s.size += len(seg.buf)
+		if s.size <= s.hold {
+			return nil
+		}
+		return s.flow()
+	}
+	return s.write(seg)
+}
+
+// flow writes all that is held; from then on nothing is.
+func (s *sink) flow() error {
+	s.flowing = true
+	held := s.held
+	s.held = nil
+	for i, seg := range held {
+		if err := s.write(seg); err != nil {
+			freeAll(held[i+1:])
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *sink) write(seg *segment) error {
+	n, err := s.w.Write(seg.buf)
+	s.written += int64(n)
+	if err == nil && n < len(seg.buf) {
+		err = io.ErrShortWrite
+	}
+	seg.free()
+	return err
+}
+
+// finish follows the last segment.
+func (s *sink) finish() error {
+	if s.flowing {
+		return nil
+	}
+	if w, ok := s.w.(interface{ SetSize(int64) }); ok {
+		w.SetSize(int64(s.size))
+	}
+	return s.flow()
+}
+
+// discard gives back what was held for nothing.
+func (s *sink) discard() {
+	freeAll(s.held)
+	s.held = nil
+}
