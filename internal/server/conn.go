@@ -1,0 +1,178 @@
+package server
+
+import (
+	"errors"
+	"net"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// A Conn is a connection on which a write may take for ever as long as the
+// client keeps taking bytes, and is cut once it takes none for the stall time.
+//
+// The deadline rolls by itself. The socket always has one, a quarter of the
+// stall time ahead of when it was set; when a write runs into it, the write
+// looks whether the client has moved, sets the next one and goes on. Writes
+// that do not wait pay nothing for it, neither a clock nor a system call, and
+// 18 MB in one Write need not be cut into pieces.
+//
+// A client has moved when the kernel took or sent more: see unacked for why
+// the first is not enough. It is cut after one to one and a quarter stall
+// times without either.
+//
+// On HTTP/2 this holds for the connection. A client that reads the connection
+// but opens no window to one stream is not seen here; what bounds that is a
+// write deadline of the handler.
+//
+// A write deadline set by a handler (http.ResponseController) is kept to the
+// letter and takes the place of the rolling one until it is set to zero, as
+// net/http does by itself after each request.
+type Conn struct {
+	net.Conn
+	stall   time.Duration
+	untrack func(*Conn) // nil if nobody keeps track
+
+	mu       sync.Mutex // guards deadline and all calls of Conn.SetWriteDeadline
+	deadline deadlineOwner
+
+	observed atomic.Bool
+	watch    writeWatch
+}
+
+// deadlineOwner is whose write deadline the socket has.
+type deadlineOwner int
+
+const (
+	rolling  deadlineOwner = iota // ours
+	handlers                      // a handler's, or net/http's during a TLS handshake
+	released                      // not our business: no stall time, or hijacked
+)
+
+func newConn(nc net.Conn, stall time.Duration) *Conn {
+	c := &Conn{Conn: nc, stall: stall}
+	if stall == 0 {
+		c.deadline = released
+	} else {
+		c.roll()
+	}
+	return c
+}
+
+// NetConn returns the connection that c wraps.
+func (c *Conn) NetConn() net.Conn { return c.Conn }
+
+// Write writes all of p, however long that takes a client that reads.
+func (c *Conn) Write(p []byte) (int, error) {
+	if c.observed.Load() && len(p) >= observedWrite {
+		c.watch.begin(len(p))
+		defer c.watch.end()
+	}
+	n, err := c.Conn.Write(p)
+	if err == nil {
+		return n, nil
+	}
+	var client pace
+	for last := 0; errors.Is(err, os.ErrDeadlineExceeded) && c.mayGoOn(&client, n > last); {
+		last = n
+		var more int
+		more, err = c.Conn.Write(p[n:])
+		n += more
+	}
+	return n, err
+}
+
+// pace is what one write remembers of its client from deadline to deadline.
+type pace struct {
+	moved time.Time // when the client was last seen to take something
+	left  int       // bytes the kernel held for it at the last deadline
+}
+
+// mayGoOn decides about a write that has run into a deadline. It reports
+// whether the write should be tried again; the connection is reset if its
+// client has stalled. A first deadline never is a stall, for nobody knows how
+// much earlier it was set.
+func (c *Conn) mayGoOn(p *pace, wrote bool) bool {
+	if !c.roll() {
+		return false
+	}
+	now := time.Now()
+	left, known := unacked(c.Conn)
+	if p.moved.IsZero() || wrote || known && left < p.left {
+		p.moved = now
+	}
+	p.left = left
+	if now.Sub(p.moved) >= c.stall {
+		c.reset() // not a plain close: see Cut
+		return false
+	}
+	return true
+}
+
+// roll sets the next deadline and reports whether it was ours to set.
+func (c *Conn) roll() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.deadline == rolling && c.Conn.SetWriteDeadline(time.Now().Add(c.stall/4)) == nil
+}
+
+// SetWriteDeadline gives the write deadline to the caller, or with the zero
+// time back to the connection.
+func (c *Conn) SetWriteDeadline(t time.Time) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.deadline != released {
+		if t.IsZero() && c.deadline == rolling {
+			return nil // net/http after each request: nothing to undo
+		}
+		c.deadline = handlers
+		if t.IsZero() {
+			c.deadline = rolling
+			t = time.Now().Add(c.stall / 4)
+		}
+	}
+	return c.Conn.SetWriteDeadline(t)
+}
+
+// SetDeadline is SetReadDeadline and SetWriteDeadline.
+func (c *Conn) SetDeadline(t time.Time) error {
+	return errors.Join(c.SetReadDeadline(t), c.SetWriteDeadline(t))
+}
+
+// CloseWrite ends the sending side, where the connection has two. net/http
+// looks for it.
+func (c *Conn) CloseWrite() error {
+	if cw, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return cw.CloseWrite()
+	}
+	return errors.ErrUnsupported
+}
+
+// Close closes the connection.
+func (c *Conn) Close() error {
+	if c.untrack != nil {
+		c.untrack(c)
+	}
+	return c.Conn.Close()
+}
+
+// reset closes the connection so that the peer sees an error, not an end, and
+// drops what is still to be sent.
+func (c *Conn) reset() {
+	setLinger0(c.Conn)
+	c.Close()
+}
+
+// release leaves the connection to a handler that has hijacked it.
+func (c *Conn) release() {
+	if c.untrack != nil {
+		c.untrack(c)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.deadline != released {
+		c.deadline = released
+		c.Conn.SetWriteDeadline(time.Time{})
+	}
+}

@@ -1,0 +1,136 @@
+package middleware
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"runtime/debug"
+	"strconv"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/probelane/probelane/internal/admission"
+	"github.com/probelane/probelane/internal/server"
+)
+
+// writer is the ResponseWriter of a request that a guard watches. The guard's
+// JSON finds its way back to the guard by it, however many writers other
+// middleware has put around it.
+type writer struct {
+	gin.ResponseWriter
+	guard  *Guard
+	ticket *admission.Ticket // nil for what is not admitted
+	pooled int64             // most that JSON has held of the encoder's own memory
+}
+
+var _ gin.ResponseWriter = (*writer)(nil)
+
+// Write tells the gate, before the first bytes leave, that the response exists.
+func (w *writer) Write(p []byte) (int, error) {
+	if w.ticket != nil {
+		w.ticket.Built(0)
+	}
+	return w.ResponseWriter.Write(p)
+}
+
+// WriteString is Write for strings.
+func (w *writer) WriteString(s string) (int, error) {
+	if w.ticket != nil {
+		w.ticket.Built(0)
+	}
+	return w.ResponseWriter.WriteString(s)
+}
+
+// Unwrap lets http.ResponseController through.
+func (w *writer) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// watched returns the guard's writer beneath w, if there is one.
+func watched(w http.ResponseWriter) *writer {
+	for w != nil {
+		if g, ok := w.(*writer); ok {
+			return g
+		}
+		u, ok := w.(interface{ Unwrap() http.ResponseWriter })
+		if !ok {
+			return nil
+		}
+		w = u.Unwrap()
+	}
+	return nil
+}
+
+// Handler returns the guard as gin middleware: it answers the probes that the
+// engine has no routes for and admits all other requests. Use it first, so that
+// a probe passes neither a logger nor an authentication.
+func (g *Guard) Handler() gin.HandlerFunc {
+	g.probes.Start()
+	return func(c *gin.Context) {
+		if c.FullPath() == "" && g.probes.Match(c.Request.URL.Path) {
+			g.probes.ServeHTTP(c.Writer, c.Request)
+			c.Abort()
+			return
+		}
+		g.admit(c)
+	}
+}
+
+// admit runs the rest of the chain once there is room for it.
+func (g *Guard) admit(c *gin.Context) {
+	w := &writer{ResponseWriter: c.Writer, guard: g}
+	if path := c.FullPath(); path != "" && !g.cfg.exempt[path] {
+		t, err := g.gate.Enter(c.Request.Context(), g.gate.Route(c.Request.Method+" "+path))
+		if err != nil {
+			g.shed(c, err)
+			return
+		}
+		w.ticket = t
+		if t.Heavy() {
+			if conn := server.FromContext(c.Request.Context()); conn != nil {
+				conn.SetObserver(t)
+				defer conn.SetObserver(nil)
+			}
+		}
+		defer func() { t.Leave(int64(max(w.Size(), 0)), w.pooled) }()
+	}
+	defer g.rescue(c)
+	c.Writer = w
+	failures.take() // of whoever used this goroutine before
+	c.Next()
+	if (failures.take() || c.IsAborted() && len(c.Errors) > 0) && !w.Written() && w.Status() < 400 {
+		g.fail(c)
+	}
+}
+
+// rescue makes a panic a 500 while that is still possible, and otherwise a
+// visibly broken body. gin.Recovery, if the app has it, comes first.
+func (g *Guard) rescue(c *gin.Context) {
+	r := recover()
+	if r == nil {
+		return
+	}
+	if err, ok := r.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+		panic(r)
+	}
+	if c.Writer.Written() {
+		server.Cut(c.Writer, c.Request)
+		panic(r) // net/http logs it
+	}
+	g.log.Error("panic in a handler", "path", c.FullPath(), "panic", fmt.Sprint(r), "stack", string(debug.Stack()))
+	g.fail(c)
+}
+
+// fail answers 500 in place of the empty response that was about to go.
+func (g *Guard) fail(c *gin.Context) {
+	c.Writer.Header().Del("Content-Type")
+	c.AbortWithStatus(http.StatusInternalServerError)
+}
+
+// shed answers a request for which there is no room.
+func (g *Guard) shed(c *gin.Context, err error) {
+	if c.Request.Context().Err() == nil {
+		c.Header("Retry-After", strconv.Itoa(int(g.gate.RetryAfter()/time.Second)))
+	}
+	_ = c.Error(err)
+	c.AbortWithStatus(http.StatusServiceUnavailable)
+}

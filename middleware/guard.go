@@ -1,0 +1,172 @@
+package middleware
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"runtime"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/probelane/probelane/encoder"
+	"github.com/probelane/probelane/internal/admission"
+	"github.com/probelane/probelane/internal/server"
+	"github.com/probelane/probelane/probe"
+)
+
+// A Guard joins an encoder, the probes, admission and a server. New makes it,
+// Close ends it. One is enough for a process.
+type Guard struct {
+	cfg    config
+	enc    *encoder.Encoder
+	probes *probe.Registry
+	gate   *admission.Gate
+	server *server.Server
+	log    *slog.Logger
+	held   int64 // most that a streamed response holds of the encoder's memory
+}
+
+// New returns a Guard. The error names every option that is out of its range.
+func New(opts ...Option) (*Guard, error) {
+	cfg := defaults()
+	for _, o := range opts {
+		o(&cfg)
+	}
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	probes, err := probe.New(cfg.probe...)
+	if err != nil {
+		return nil, err
+	}
+	cfg.server.OnDrain = func() { probes.SetDraining(true) }
+	srv, err := server.New(cfg.server)
+	if err != nil {
+		return nil, err
+	}
+	enc, err := encoder.New(cfg.encoder...)
+	if err != nil {
+		return nil, err
+	}
+	g := &Guard{cfg: cfg, enc: enc, probes: probes, server: srv, log: cfg.log, held: enc.MaxHeld()}
+	g.gate = admission.New(admission.Config{
+		Floor:      floor,
+		Runnable:   runnablePerProc,
+		WorkingSet: workingSet,
+		Budget:     cfg.budget,
+		MaxWaiting: cfg.maxWaiting,
+		MaxWait:    cfg.maxWait,
+		Backlog:    enc.Backlog,
+	})
+	return g, nil
+}
+
+// Default returns a guard with default settings as gin middleware, for an app
+// that keeps its own server, and puts its encoder behind c.JSON. The guard
+// lives as long as the process.
+//
+//	r := gin.New()
+//	r.Use(middleware.Default())
+func Default() gin.HandlerFunc {
+	g, err := New()
+	if err != nil {
+		panic("probelane/middleware: the defaults are not valid: " + err.Error())
+	}
+	g.InstallCodec()
+	return g.Handler()
+}
+
+// Server returns a server for the engine: probes before the router, admission,
+// timeouts. It is the caller's to adjust, to serve and to shut down; Run serves
+// and drains. A ConnContext set later should call the one that is there. Routes
+// of the engine at a probe's path stay the engine's. Register all routes first:
+// admission knows those that exist now.
+//
+// Serve it on a listener from Listener: a server alone cannot tell a client
+// that reads slowly from one that does not read.
+func (g *Guard) Server(engine *gin.Engine) *http.Server {
+	return g.server.HTTP(g.front(engine))
+}
+
+// Listener returns ln with connections that are cut once their client has
+// taken nothing of a response for the time set by WithWriteStall. TLS belongs
+// on top of it. Run does this by itself.
+func (g *Guard) Listener(ln net.Listener) net.Listener { return g.server.Listener(ln) }
+
+// front is what the server serves: the probes, and behind them the engine with
+// admission around it.
+func (g *Guard) front(engine *gin.Engine) http.Handler {
+	for _, route := range engine.Routes() {
+		if released := g.probes.Release(route.Path); len(released) > 0 {
+			g.log.Info("the app serves this probe's path itself", "path", route.Path)
+		}
+	}
+	g.probes.Start()
+	return g.probes.Wrap(g.around(engine))
+}
+
+// around returns an engine that has the same routes as inner, admits the
+// requests, and hands them on. inner's own routes cannot be given middleware
+// once they are registered, and only gin knows which of them a request matches.
+func (g *Guard) around(inner *gin.Engine) http.Handler {
+	mode := gin.Mode()
+	gin.SetMode(gin.ReleaseMode) // its routes were announced once already
+	defer gin.SetMode(mode)
+
+	outer := gin.New()
+	outer.RedirectTrailingSlash = false
+	outer.UseRawPath = inner.UseRawPath
+	outer.UseEscapedPath = inner.UseEscapedPath
+	outer.UnescapePathValues = inner.UnescapePathValues
+	outer.RemoveExtraSlash = inner.RemoveExtraSlash
+	handler := inner.Handler()
+	chain := []gin.HandlerFunc{g.admit, func(c *gin.Context) { handler.ServeHTTP(c.Writer, c.Request) }}
+	for _, route := range inner.Routes() {
+		outer.Handle(route.Method, route.Path, chain...)
+	}
+	outer.NoRoute(chain...)
+	return outer
+}
+
+// Stats is what a Guard is doing.
+type Stats struct {
+	Encoder    encoder.Stats
+	Probes     probe.Status
+	InFlight   int   // requests inside
+	Waiting    int   // requests that wait for room
+	Admitted   int64 // requests, since New
+	Shed       int64 // requests answered 503 for want of room, since New
+	Held       int64 // bytes that the requests inside are thought to hold
+	Budget     int64 // bytes that they may hold
+	GOMAXPROCS int
+}
+
+// Stats returns it.
+func (g *Guard) Stats() Stats {
+	a := g.gate.Stats()
+	return Stats{
+		Encoder:    g.enc.Stats(),
+		Probes:     g.probes.Status(),
+		InFlight:   a.InFlight,
+		Waiting:    a.Waiting,
+		Admitted:   a.Admitted,
+		Shed:       a.Shed,
+		Held:       a.Held,
+		Budget:     a.Budget,
+		GOMAXPROCS: runtime.GOMAXPROCS(0),
+	}
+}
+
+// Close turns away the requests that wait, stops the checks, and waits for
+// what is being encoded. If ctx ends first the error says what is left.
+func (g *Guard) Close(ctx context.Context) error {
+	g.gate.Close()
+	err := g.probes.Close(ctx)
+	if e := g.enc.Close(ctx); e != nil {
+		err = errors.Join(err, fmt.Errorf("encoder: %w", e))
+	}
+	return err
+}

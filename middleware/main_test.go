@@ -1,0 +1,149 @@
+package middleware
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gin-gonic/gin"
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) {
+	gin.SetMode(gin.TestMode)
+	gin.DefaultWriter = io.Discard
+	gin.DefaultErrorWriter = io.Discard
+	goleak.VerifyTestMain(m,
+		// ants starts a pool of its own when it is imported.
+		goleak.IgnoreAnyFunction("github.com/panjf2000/ants/v2.(*poolCommon).purgeStaleWorkers"),
+		goleak.IgnoreAnyFunction("github.com/panjf2000/ants/v2.(*poolCommon).ticktock"),
+	)
+}
+
+// deadline bounds everything that a test waits for.
+const deadline = 20 * time.Second
+
+// served is an engine that a guard serves on loopback.
+type served struct {
+	t      *testing.T
+	guard  *Guard
+	url    string
+	addr   string
+	client *http.Client
+	stop   context.CancelFunc
+	ended  chan error
+}
+
+// serve runs the engine on a free port, as Run does, until the test ends.
+func serve(t *testing.T, engine *gin.Engine, opts ...Option) *served {
+	t.Helper()
+	g, err := New(append([]Option{WithoutMaxProcs(), WithDrain(0, 5*time.Second)}, opts...)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	s := &served{
+		t: t, guard: g, addr: l.Addr().String(), url: "http://" + l.Addr().String(),
+		client: &http.Client{Transport: &http.Transport{}, Timeout: deadline},
+		stop:   stop, ended: make(chan error, 1),
+	}
+	restore := g.InstallCodec()
+	srv := g.Server(engine)
+	go func() { s.ended <- g.server.Serve(ctx, srv, l) }()
+	t.Cleanup(func() {
+		s.client.CloseIdleConnections()
+		stop()
+		if err := <-s.ended; err != nil {
+			t.Errorf("serve: %v", err)
+		}
+		restore()
+		ctx, cancel := context.WithTimeout(context.Background(), deadline)
+		defer cancel()
+		if err := g.Close(ctx); err != nil {
+			t.Errorf("close: %v", err)
+		}
+	})
+	return s
+}
+
+// do sends a request and reads the whole response.
+func (s *served) do(method, path string) (*http.Response, []byte, error) {
+	s.t.Helper()
+	req, err := http.NewRequest(method, s.url+path, nil)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	resp, err := s.client.Do(req)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	return resp, body, err
+}
+
+func (s *served) get(path string) (*http.Response, string) {
+	s.t.Helper()
+	resp, body, err := s.do("GET", path)
+	if err != nil {
+		s.t.Fatalf("GET %s: %v", path, err)
+	}
+	return resp, string(body)
+}
+
+func (s *served) wantStatus(path string, want int) {
+	s.t.Helper()
+	if resp, body := s.get(path); resp.StatusCode != want {
+		s.t.Errorf("GET %s: status %d, want %d; body %.200q", path, resp.StatusCode, want, body)
+	}
+}
+
+// http10 asks as nginx does by default and returns all that comes, and how it
+// ended.
+func (s *served) http10(path string) (string, error) {
+	s.t.Helper()
+	c, err := net.Dial("tcp", s.addr)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer c.Close()
+	_ = c.SetDeadline(time.Now().Add(deadline))
+	if _, err := io.WriteString(c, "GET "+path+" HTTP/1.0\r\nHost: x\r\n\r\n"); err != nil {
+		s.t.Fatal(err)
+	}
+	var b strings.Builder
+	_, err = io.Copy(&b, bufio.NewReader(c))
+	return b.String(), err
+}
+
+// row is one of many in a large response.
+type row struct {
+	ID   int     `json:"id"`
+	Name string  `json:"name"`
+	Rate float64 `json:"rate"`
+}
+
+func rows(n int) []row {
+	out := make([]row, n)
+	for i := range out {
+		out[i] = row{i, "a name like <many> others & more", 1.5}
+	}
+	return out
+}
+
+// marshalerFunc is a value whose marshaler does whatever a test wants.
+type marshalerFunc func() ([]byte, error)
+
+func (f marshalerFunc) MarshalJSON() ([]byte, error) { return f() }
+
+var errRefused = errors.New("this value refuses")

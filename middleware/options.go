@@ -1,0 +1,167 @@
+package middleware
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/probelane/probelane/encoder"
+	"github.com/probelane/probelane/internal/memlimit"
+	"github.com/probelane/probelane/internal/server"
+	"github.com/probelane/probelane/probe"
+)
+
+const (
+	// DefaultMemoryBudget is what responses may hold where neither GOMEMLIMIT
+	// nor a cgroup limits memory: a dozen responses of 18 MB.
+	DefaultMemoryBudget = 256 << 20
+	// budgetShare is the part of a memory limit that responses may hold. The
+	// collector lets the heap grow to twice what is alive, and the app needs
+	// memory too.
+	budgetShare = 4
+	// minMemoryBudget keeps a guard in a tiny container useful.
+	minMemoryBudget = 16 << 20
+	// workingSet is how many bytes per processor the heavy requests may hold
+	// that are being worked on, not waiting for their clients. More of them at a
+	// time finish no sooner. Three responses of 16 MB: one builds its value
+	// while one is encoded and one is written.
+	workingSet = 48 << 20
+	// floor is how many requests always find room, per guard.
+	floor = 2
+	// runnablePerProc is how many goroutines may be waiting for a processor, for
+	// each one, before requests wait too. A goroutine that computes is moved
+	// aside after 10 ms, so this many times 10 ms is what a probe waits.
+	runnablePerProc = 2
+	// DefaultMaxWaiting is how many requests may wait. They cost a goroutine and
+	// a connection each.
+	DefaultMaxWaiting = 1000
+	// DefaultMaxWait is how long they may: well below the 60 s after which
+	// nginx and most load balancers give up.
+	DefaultMaxWait = 15 * time.Second
+)
+
+type config struct {
+	budget     int64
+	maxWaiting int
+	maxWait    time.Duration
+	exempt     map[string]bool
+	encoder    []encoder.Option
+	probe      []probe.Option
+	server     server.Config
+	log        *slog.Logger
+	maxProcs   bool
+	err        error // what an option found wrong already
+}
+
+func defaults() config {
+	budget := int64(DefaultMemoryBudget)
+	if limit := memlimit.Bytes(); limit > 0 {
+		budget = max(limit/budgetShare, minMemoryBudget)
+	}
+	return config{
+		budget:     budget,
+		maxWaiting: DefaultMaxWaiting,
+		maxWait:    DefaultMaxWait,
+		exempt:     map[string]bool{},
+		server:     server.Defaults(),
+		log:        slog.New(slog.DiscardHandler),
+		maxProcs:   true,
+	}
+}
+
+func (c *config) validate() error {
+	problems := []error{c.err, c.server.Validate()}
+	if c.budget <= 0 {
+		problems = append(problems, fmt.Errorf("WithMemoryBudget(%d): must be above zero; leave it out for the default", c.budget))
+	}
+	if c.maxWaiting <= 0 {
+		problems = append(problems, fmt.Errorf("WithQueue(%d, …): at least one request must be able to wait", c.maxWaiting))
+	}
+	if c.maxWait <= 0 {
+		problems = append(problems, fmt.Errorf("WithQueue(…, %v): the longest wait must be above zero", c.maxWait))
+	}
+	if err := errors.Join(problems...); err != nil {
+		return fmt.Errorf("middleware: %w", err)
+	}
+	return nil
+}
+
+// An Option sets up a Guard.
+type Option func(*config)
+
+// WithMemoryBudget sets how many bytes the responses being made may hold
+// together. Requests that would go beyond wait. The default is a quarter of
+// GOMEMLIMIT or of the cgroup's limit, whichever is lower, and
+// DefaultMemoryBudget without either.
+func WithMemoryBudget(bytes int64) Option { return func(c *config) { c.budget = bytes } }
+
+// WithQueue sets how many requests may wait for room, and for how long, before
+// they are answered 503 with Retry-After. The defaults are DefaultMaxWaiting
+// and DefaultMaxWait. A request whose own context ends sooner leaves sooner.
+func WithQueue(requests int, wait time.Duration) Option {
+	return func(c *config) { c.maxWaiting, c.maxWait = requests, wait }
+}
+
+// WithExempt lets requests to these routes pass without admission. Routes are
+// named as they were registered: "/users/:id".
+func WithExempt(routes ...string) Option {
+	return func(c *config) {
+		for _, r := range routes {
+			if r == "" || r[0] != '/' {
+				c.err = errors.Join(c.err, fmt.Errorf("WithExempt(%q): a route begins with a slash, as it was registered", r))
+			}
+			c.exempt[r] = true
+		}
+	}
+}
+
+// WithEncoder sets options of the encoder, for instance its hold.
+func WithEncoder(opts ...encoder.Option) Option {
+	return func(c *config) { c.encoder = append(c.encoder, opts...) }
+}
+
+// WithProbes sets options of the probes, for instance checks and paths.
+func WithProbes(opts ...probe.Option) Option {
+	return func(c *config) { c.probe = append(c.probe, opts...) }
+}
+
+// WithIdleTimeout sets how long the server keeps a connection that carries no
+// request. It has to be longer than the proxy in front keeps its own, or the
+// proxy sends requests into connections that are just being closed: 60 s for
+// AWS ALB, nginx and ingress-nginx, 90 s for Traefik and Go clients, 300 s for
+// OCI, 600 s for GCP, an hour for Envoy and Istio. The default is 120 s; zero
+// and negative values are errors.
+func WithIdleTimeout(d time.Duration) Option { return func(c *config) { c.server.IdleTimeout = d } }
+
+// WithWriteStall sets how long one write to a client may make no progress
+// before the connection is closed. It replaces http.Server's WriteTimeout,
+// which counts from the request on, and so cuts long downloads. The default is
+// 30 s; zero and negative values are errors.
+func WithWriteStall(d time.Duration) Option { return func(c *config) { c.server.WriteStall = d } }
+
+// WithDrain sets how long a server that is told to stop goes on accepting
+// connections, with readiness at 503 and "Connection: close" on every
+// response, and how long it then waits for requests to finish. Both together
+// must fit in the pod's terminationGracePeriodSeconds. Zero for the first stops
+// accepting at once; the defaults are those of Server.
+func WithDrain(accepting, finishing time.Duration) Option {
+	return func(c *config) { c.server.DrainTime, c.server.ShutdownTimeout = accepting, finishing }
+}
+
+// WithLogger sets where a guard tells of panics, of what it chose, and of
+// checks that change. Nil, the default, is silence.
+func WithLogger(l *slog.Logger) Option {
+	return func(c *config) {
+		if l == nil {
+			l = slog.New(slog.DiscardHandler)
+		}
+		c.log = l
+		c.probe = append(c.probe, probe.WithLogger(l))
+	}
+}
+
+// WithoutMaxProcs leaves GOMAXPROCS alone. By default Run sets it to the
+// cgroup's CPU quota, rounded down; the runtime's own rule rounds up, to at
+// least 2, and a container of one CPU is then throttled most of the time.
+func WithoutMaxProcs() Option { return func(c *config) { c.maxProcs = false } }

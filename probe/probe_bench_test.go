@@ -1,0 +1,93 @@
+package probe
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+)
+
+// BenchmarkServe is the handler's part of a probe. "usual" is the handler that
+// most services write by hand, for comparison.
+func BenchmarkServe(b *testing.B) {
+	checked := passing(b, WithReadiness("db", pass, Interval(time.Hour)),
+		WithReadiness("queue", pass, Interval(time.Hour)))
+	usual := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+		w.Header().Set("Cache-Control", "no-store")
+		w.WriteHeader(http.StatusOK)
+		_, _ = w.Write([]byte("ok\n"))
+	})
+	for _, bm := range []struct {
+		name    string
+		handler http.Handler
+		target  string
+	}{
+		{"usual", usual, "/readyz"},
+		{"no-checks", made(b), "/readyz"},
+		{"two-checks", checked, "/readyz"},
+		{"two-checks-verbose", checked, "/readyz?verbose"},
+	} {
+		b.Run(bm.name+"/serial", func(b *testing.B) {
+			b.ReportAllocs()
+			w := &quietWriter{header: http.Header{}}
+			req := httptest.NewRequest(http.MethodGet, bm.target, nil)
+			for b.Loop() {
+				w.status = 0
+				bm.handler.ServeHTTP(w, req)
+				if w.status != http.StatusOK || len(w.body) < len("ok\n") {
+					b.Fatalf("%d %q", w.status, w.body)
+				}
+			}
+		})
+		b.Run(bm.name+"/parallel", func(b *testing.B) {
+			b.ReportAllocs()
+			b.RunParallel(func(pb *testing.PB) {
+				w := &quietWriter{header: http.Header{}}
+				req := httptest.NewRequest(http.MethodGet, bm.target, nil)
+				for pb.Next() {
+					w.status = 0
+					bm.handler.ServeHTTP(w, req)
+					if w.status != http.StatusOK || len(w.body) < len("ok\n") {
+						b.Errorf("%d %q", w.status, w.body)
+						return
+					}
+				}
+			})
+		})
+	}
+}
+
+// BenchmarkMatch is what every request that is no probe pays.
+func BenchmarkMatch(b *testing.B) {
+	r := made(b)
+	for _, bm := range []struct {
+		name string
+		path string
+		want bool
+	}{
+		{"probe", "/healthz", true},
+		{"other", "/api/v1/clients", false},
+		{"other-of-the-same-length", "/clients", false},
+	} {
+		b.Run(bm.name+"/serial", func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if r.Match(bm.path) != bm.want {
+					b.Fatal("wrong")
+				}
+			}
+		})
+		b.Run(bm.name+"/parallel", func(b *testing.B) {
+			b.ReportAllocs()
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					if r.Match(bm.path) != bm.want {
+						b.Error("wrong")
+						return
+					}
+				}
+			})
+		})
+	}
+}
