@@ -126,16 +126,27 @@ func (c *cursor) value(dst []byte, p *plan, x unsafe.Pointer, addr bool) ([]byte
 	}
 	s := newScale(c.quantum)
 	light := s.weigh(p, x)
-	if light || (p.kind == array && !addr && p.traits&addressable != 0) {
-		// An array that is not addressable has no elements that are, yet a
-		// run of them would be: it stays whole.
-		tr := p.traits | s.traits
-		if !light {
-			tr |= callsUser
-		}
-		return c.leaf(dst, p, x, addr, tr)
+	if light || empty(p, x) {
+		return c.leaf(dst, p, x, addr, p.traits|s.traits)
+	}
+	if p.kind == array && !addr && p.traits&addressable != 0 {
+		// Elements of an array that is not addressable are not either, yet
+		// those of a run would be: it stays whole.
+		return c.leaf(dst, p, x, addr, p.traits|callsUser)
 	}
 	return c.enter(dst, p, x, addr), nil
+}
+
+// empty reports whether there is nothing to enter: nil is not written as an
+// empty container is.
+func empty(p *plan, x unsafe.Pointer) bool {
+	switch p.kind {
+	case slice:
+		return (*sliceHeader)(x).len == 0
+	case mapping:
+		return reflect.NewAt(p.typ, x).Elem().Len() == 0
+	}
+	return false
 }
 
 func (c *cursor) leaf(dst []byte, p *plan, x unsafe.Pointer, addr bool, tr traits) ([]byte, error) {

@@ -253,3 +253,11 @@ func (e *Encoder) onCaller(ctx context.Context, j *job, s *sink) error {
 		}
 	}
 }
+
+// MaxHeld is about how many bytes of output Encode holds at the most for a
+// value that can be cut: the hold, or, once it streams, the segments being
+// filled, ready and being written.
+func (e *Encoder) MaxHeld() int64 {
+	segment := e.cfg.writeSize + e.cfg.quantum
+	return int64(max(e.cfg.hold+segment, (maxReady+2)*segment))
+}

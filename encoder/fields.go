@@ -59,7 +59,8 @@ func (f *field) omitted(x unsafe.Pointer) bool {
 			if v.Len() == 0 {
 				return true
 			}
-		case reflect.Struct:
+		case reflect.Struct, reflect.Chan, reflect.Func, reflect.UnsafePointer, reflect.Complex64, reflect.Complex128:
+			// Never empty, or refused: encoding/json wants to see them.
 		default:
 			if v.IsZero() {
 				return true

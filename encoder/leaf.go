@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"reflect"
+	"slices"
 	"sync"
 	"unsafe"
 
@@ -24,10 +25,10 @@ func appendLeaf(dst []byte, p *plan, x unsafe.Pointer, addr bool, tr traits) ([]
 			return b, nil
 		}
 	}
-	if addr {
-		// The only element of a slice is addressable and has the type T
-		// itself, so marshalers are found, and named in errors, as they are in
-		// the whole value.
+	if addr || p.typ.Kind() == reflect.Interface {
+		// The only element of a slice is addressable and has the static type,
+		// so marshalers are found, and named in errors, as they are in the
+		// whole value.
 		h := sliceHeader{x, 1, 1}
 		return appendStd(dst, reflect.NewAt(p.slice, unsafe.Pointer(&h)).Elem().Interface(), true)
 	}
@@ -64,7 +65,16 @@ func appendSonic(dst []byte, v any, strip bool) ([]byte, bool) {
 	if strip {
 		buf = unbracket(buf)
 	}
-	return encoder.HTMLEscape(dst, buf), true
+	return escapeHTML(dst, buf), true
+}
+
+// escapePadding is what sonic's HTMLEscape wants beyond the length of its
+// source. Where it has to make room itself it forgets what dst holds already,
+// and panics.
+const escapePadding = 64
+
+func escapeHTML(dst, src []byte) []byte {
+	return encoder.HTMLEscape(slices.Grow(dst, len(src)+escapePadding), src)
 }
 
 // maxScratch bounds what the pool of scratches keeps: a single string or byte

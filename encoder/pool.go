@@ -4,6 +4,7 @@ import (
 	"context"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/panjf2000/ants/v2"
@@ -46,7 +47,7 @@ func (p *pool) begin(j *job) error {
 		p.mu.Unlock()
 		return ErrClosed
 	}
-	if p.queue.n >= p.limit {
+	if p.waiting() >= p.limit {
 		p.mu.Unlock()
 		return ErrOverloaded
 	}
@@ -98,7 +99,7 @@ func (p *pool) work() {
 				// Not for want of work to do, the last: its client has not
 				// read what is ready. It holds no worker until take.
 				j.state = parked
-			} else if p.queue.n > 0 {
+			} else if p.waiting() > 0 {
 				j.state = queued
 				p.queue.push(j)
 			}
@@ -185,16 +186,12 @@ func (p *pool) close(ctx context.Context) error {
 	return nil
 }
 
-func (p *pool) waiting() int {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.queue.n
-}
+func (p *pool) waiting() int { return int(p.queue.n.Load()) }
 
 // ring is a queue of jobs from which any can be removed.
 type ring struct {
 	head, tail *job
-	n          int
+	n          atomic.Int64 // read without mu by those who only want to know
 }
 
 func (r *ring) push(j *job) {
@@ -205,7 +202,7 @@ func (r *ring) push(j *job) {
 		r.tail.next = j
 	}
 	r.tail = j
-	r.n++
+	r.n.Add(1)
 }
 
 func (r *ring) pop() *job {
@@ -228,5 +225,5 @@ func (r *ring) remove(j *job) {
 		j.next.prev = j.prev
 	}
 	j.prev, j.next = nil, nil
-	r.n--
+	r.n.Add(-1)
 }
