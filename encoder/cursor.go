@@ -4,9 +4,10 @@ import (
 	"encoding/json"
 	"errors"
 	"reflect"
-	"slices"
 	"strings"
 	"unsafe"
+
+	"github.com/bytedance/gopkg/lang/dirtmake"
 )
 
 // maxDepth is how many levels the cursor enters before encoding/json takes
@@ -76,9 +77,10 @@ func (c *cursor) exact(err error) error {
 	return err
 }
 
-// grow makes room in b for at least n more bytes. It looks at how far the
-// cursor has come and makes room for all that is likely still to come, so that
-// a large result is moved once: slices.Grow does not clear what it adds.
+// grow makes room in b for at least n more bytes, and some for what a rough
+// measure misses. It looks at how far the cursor has come and makes room for
+// all that is likely still to come, so that a large result is moved once. The
+// room is not cleared: that would cost as much as half of the encoding.
 func (c *cursor) grow(b []byte, n int) []byte {
 	if cap(b)-len(b) >= n+n/2 {
 		return b
@@ -91,7 +93,9 @@ func (c *cursor) grow(b []byte, n int) []byte {
 			break
 		}
 	}
-	return slices.Grow(b, max(rest, 0)+2*n)
+	grown := dirtmake.Bytes(len(b), len(b)+rest+2*n)
+	copy(grown, b)
+	return grown
 }
 
 // value appends the value of plan p at x if it is light, and enters it if it

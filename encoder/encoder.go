@@ -23,9 +23,11 @@ var (
 // workers. It is safe for concurrent use. New starts it and Close ends it;
 // while nothing is encoded it costs two sleeping goroutines.
 type Encoder struct {
-	cfg   config
-	pool  *pool
-	stats struct {
+	cfg      config
+	pool     *pool
+	firsts   *segmentPool // for the first quantum, which is all of most values
+	segments *segmentPool // for those that are longer
+	stats    struct {
 		values, pooled, bytes, overloaded, failed atomic.Int64
 		inline                                    atomic.Int64 // now running on their callers' goroutines
 	}
@@ -45,7 +47,14 @@ func New(opts ...Option) (*Encoder, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Encoder{cfg: cfg, pool: p}, nil
+	return &Encoder{
+		cfg:    cfg,
+		pool:   p,
+		firsts: newSegmentPool(minBuffer, 2*cfg.quantum),
+		// A write is due once its size is reached, and the quantum that reaches
+		// it goes beyond.
+		segments: newSegmentPool(cfg.writeSize+cfg.quantum+cfg.quantum/2, 2*(cfg.writeSize+cfg.quantum)),
+	}, nil
 }
 
 // Close refuses new values with ErrClosed, waits for those being encoded on
@@ -102,19 +111,18 @@ func (e *Encoder) MarshalInline(ctx context.Context, v any) ([]byte, error) {
 
 func (e *Encoder) marshal(ctx context.Context, v any, rest func(context.Context, *job, *sink) error) (b []byte, err error) {
 	defer func() { e.count(int64(len(b)), err) }()
-	first := newSegment()
+	first := e.firsts.get()
 	defer first.free()
 	j := e.newJob(v)
-	buf, complete, err := j.cursor.next(first.buf)
+	complete, err := j.begin(first)
 	if err != nil {
 		return nil, err
 	}
-	first.buf = buf
 	if complete {
-		return bytes.Clone(buf), nil
+		return bytes.Clone(first.buf), nil
 	}
 	j.whole = true
-	j.open = &segment{buf: append(j.cursor.grow(nil, len(buf)), buf...)}
+	j.open = &segment{buf: append(j.cursor.grow(nil, len(first.buf)), first.buf...)}
 	if err := rest(ctx, j, nil); err != nil {
 		return nil, err
 	}
@@ -135,20 +143,24 @@ func (e *Encoder) Encode(ctx context.Context, w io.Writer, v any) (n int64, err 
 		n = s.written
 		e.count(n, err)
 	}()
+	first := e.firsts.get()
 	j := e.newJob(v)
-	j.open = newSegment()
-	buf, complete, err := j.cursor.next(j.open.buf)
+	complete, err := j.begin(first)
 	if err != nil {
-		j.open.free()
+		first.free()
 		return 0, err
 	}
-	j.open.buf = buf
+	last := first
 	if !complete {
+		j.open = e.segments.get()
+		j.open.buf = append(j.open.buf, first.buf...)
+		first.free()
 		if err := e.onPool(ctx, j, &s); err != nil {
 			return 0, err
 		}
+		last = j.open
 	}
-	if err := s.put(j.open); err != nil {
+	if err := s.put(last); err != nil {
 		return 0, err
 	}
 	return 0, s.finish()

@@ -46,6 +46,12 @@ func (j *job) signal() {
 	}
 }
 
+// begin encodes the first quantum.
+func (j *job) begin(first *segment) (complete bool, err error) {
+	first.buf, complete, err = j.cursor.next(first.buf)
+	return complete, err
+}
+
 // advance encodes about a quantum. It returns the segment if that filled it,
 // but not the last one, which stays open.
 func (j *job) advance() (full *segment, complete bool, err error) {
@@ -56,7 +62,7 @@ func (j *job) advance() (full *segment, complete bool, err error) {
 	if err != nil || complete || j.whole || len(j.open.buf) < j.writeSize {
 		return nil, complete, err
 	}
-	full, j.open = j.open, newSegment()
+	full, j.open = j.open, j.open.home.get()
 	return full, false, nil
 }
 
@@ -76,24 +82,30 @@ func (j *job) turn() (full *segment, done, callsUser bool) {
 }
 
 // segment is a piece of output on its way to a writer.
-type segment struct{ buf []byte }
+type segment struct {
+	buf  []byte
+	home *segmentPool
+}
 
-// segments are of the default write size and a quantum over: a write is due
-// once its size is reached, and the quantum that reaches it goes beyond.
-var segments = sync.Pool{New: func() any {
-	return &segment{buf: make([]byte, 0, DefaultWriteSize+DefaultQuantum+DefaultQuantum/2)}
-}}
+// segmentPool keeps segments of one size for reuse.
+type segmentPool struct {
+	pool sync.Pool
+	most int // capacity of what is kept: a value that cannot be cut stretches its segment
+}
 
-// maxSegment bounds what the pool keeps, since a value that cannot be cut
-// stretches its segment.
-const maxSegment = 2 * DefaultWriteSize
+func newSegmentPool(size, most int) *segmentPool {
+	p := &segmentPool{most: most}
+	p.pool.New = func() any { return &segment{make([]byte, 0, size), p} }
+	return p
+}
 
-func newSegment() *segment { return segments.Get().(*segment) }
+func (p *segmentPool) get() *segment { return p.pool.Get().(*segment) }
 
+// free gives s back. Nobody may use it afterwards.
 func (s *segment) free() {
-	if cap(s.buf) <= maxSegment {
+	if cap(s.buf) <= s.home.most {
 		s.buf = s.buf[:0]
-		segments.Put(s)
+		s.home.pool.Put(s)
 	}
 }
 

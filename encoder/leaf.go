@@ -15,7 +15,11 @@ import (
 // ValidateString it reworks the whole buffer it is given, so the buffer has to
 // be empty at every call. Scratches belong to whoever runs a quantum, not to
 // a response.
-var scratches = sync.Pool{New: func() any { b := make([]byte, 0, 2*DefaultQuantum); return &b }}
+var scratches = sync.Pool{New: func() any { b := make([]byte, 0, minBuffer); return &b }}
+
+// minBuffer is what a pooled buffer begins with. Most values are small, and
+// each buffer grows to what it is used for.
+const minBuffer = 4 << 10
 
 // appendLeaf appends the value of plan p at x, whole.
 func appendLeaf(dst []byte, p *plan, x unsafe.Pointer, addr bool, tr traits) ([]byte, error) {
@@ -50,15 +54,18 @@ func appendRun(dst []byte, p *plan, run *sliceHeader, tr traits) ([]byte, error)
 // reports whether that is what encoding/json would write. Where it reports
 // false nothing was appended.
 func appendSonic(dst []byte, v any, strip bool) ([]byte, bool) {
-	sp := scratches.Get().(*[]byte)
-	defer scratches.Put(sp)
-	buf := (*sp)[:0]
-	if err := encoder.EncodeInto(&buf, v, sonicOptions); err != nil {
+	scratch := scratches.Get().(*[]byte)
+	*scratch = (*scratch)[:0]
+	defer func() {
+		if cap(*scratch) <= maxScratch {
+			scratches.Put(scratch)
+		}
+	}()
+	if err := encoder.EncodeInto(scratch, v, sonicOptions); err != nil {
 		return dst, false
 	}
-	if cap(buf) <= maxScratch {
-		*sp = buf[:0]
-	}
+	// Where sonic has no code of its own it adds a newline all the same.
+	buf := bytes.TrimSuffix(*scratch, []byte("\n"))
 	if controlEscapes(buf) {
 		return dst, false
 	}

@@ -124,19 +124,19 @@ func (pl *planner) addField(p *plan, f *field) {
 	for _, s := range f.steps {
 		offset += s.offset
 		if s.deref {
-			p.parts = append(p.parts, part{plan: f.plan, via: f})
+			p.addPart(part{plan: f.plan, via: f})
 			return
 		}
 	}
 	if f.plan.kind == structure {
 		for _, q := range f.plan.parts {
 			q.offset += offset
-			p.parts = append(p.parts, q)
+			p.addPart(q)
 		}
 		return
 	}
 	if f.plan.variable {
-		p.parts = append(p.parts, part{offset: offset, plan: f.plan})
+		p.addPart(part{offset: offset, n: 1, plan: f.plan})
 	}
 }
 

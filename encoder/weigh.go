@@ -11,12 +11,26 @@ import (
 const maxWeighDepth = 64
 
 // part is something in a struct whose weight varies: a string, a slice, a
-// pointer. Nested structs have their parts listed in the outermost one, so
-// that weighing 40,000 objects is a loop over offsets.
+// pointer. Nested structs have their parts listed in the outermost one, and
+// neighbours of one type are one part, so that weighing 40,000 objects is a
+// loop over offsets.
 type part struct {
 	offset uintptr
+	n      int // how many of them, one behind the other
 	plan   *plan
 	via    *field // set if an embedded pointer leads to it
+}
+
+// addPart adds q to the parts of p, or to the last of them.
+func (p *plan) addPart(q part) {
+	if n := len(p.parts); n > 0 && q.via == nil {
+		last := &p.parts[n-1]
+		if last.via == nil && last.plan == q.plan && last.offset+uintptr(last.n)*last.plan.size == q.offset {
+			last.n += q.n
+			return
+		}
+	}
+	p.parts = append(p.parts, q)
 }
 
 // scale weighs values: roughly how many bytes of JSON they will be. It stops
@@ -91,23 +105,23 @@ func (s *scale) deeper() bool {
 func (s *scale) parts(parts []part, x unsafe.Pointer) {
 	for i := range parts {
 		pt := &parts[i]
-		if pt.via != nil {
-			if y, _ := pt.via.at(unsafe.Add(x, pt.offset), false); y != nil {
-				s.weigh(pt.plan, y)
+		y := unsafe.Add(x, pt.offset)
+		switch {
+		case pt.via != nil:
+			if z, _ := pt.via.at(y, false); z != nil {
+				s.weigh(pt.plan, z)
 			}
-		} else if pt.plan.kind == pointer {
-			// The nullable string, most frequent of all, without a call.
-			q := *(*unsafe.Pointer)(unsafe.Add(x, pt.offset))
-			if q == nil {
-				continue
+		case pt.plan.kind == pointer && pt.plan.elem.kind == text:
+			// Nullable strings, most frequent of all, without a call.
+			for _, q := range unsafe.Slice((**string)(y), pt.n) {
+				if q != nil {
+					s.left -= len(*q)
+				}
 			}
-			if pt.plan.elem.kind == text {
-				s.left -= len(*(*string)(q))
-				continue
+		default:
+			for n := range pt.n {
+				s.vary(pt.plan, unsafe.Add(y, uintptr(n)*pt.plan.size))
 			}
-			s.vary(pt.plan, unsafe.Add(x, pt.offset))
-		} else {
-			s.vary(pt.plan, unsafe.Add(x, pt.offset))
 		}
 		if s.left < 0 {
 			return

@@ -77,6 +77,9 @@ func (g *Guard) Handler() gin.HandlerFunc {
 
 // admit runs the rest of the chain once there is room for it.
 func (g *Guard) admit(c *gin.Context) {
+	if w := watched(c.Writer); w != nil && w.guard == g {
+		return // by the server around the engine; gin goes on with the chain
+	}
 	w := &writer{ResponseWriter: c.Writer, guard: g}
 	if path := c.FullPath(); path != "" && !g.cfg.exempt[path] {
 		t, err := g.gate.Enter(c.Request.Context(), g.gate.Route(c.Request.Method+" "+path))

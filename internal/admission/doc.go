@@ -1,0 +1,17 @@
+// Package admission lets work into the process while there is room for it.
+//
+// Work that is let in too early gains nothing: it shares the processors with
+// all that is already there, holds memory meanwhile, and makes everybody else
+// queue behind it, a health probe included. So requests wait outside, where
+// they cost a goroutine, and enter as fast as others finish.
+//
+// Room is what a floor of requests always finds. Beyond the floor there is
+// room while few goroutines wait for a processor, nobody waits for the encoder,
+// and the bytes that the requests are going to hold fit a budget. Handlers that
+// wait for a database are therefore hardly ever kept back; handlers that burn
+// processor time or hold large values are.
+//
+// What a request is going to hold is guessed from what its route's responses
+// have weighed before, and from how much the process has lately allocated for
+// every byte it answered.
+package admission

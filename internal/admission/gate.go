@@ -1,0 +1,505 @@
+package admission
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/probelane/probelane/internal/sched"
+)
+
+var (
+	// ErrQueueFull: as many requests wait as may.
+	ErrQueueFull = errors.New("admission: too many requests are waiting")
+	// ErrTimeout: the request has waited for as long as it may.
+	ErrTimeout = errors.New("admission: waited too long")
+	// ErrClosed: the gate was closed while the request waited.
+	ErrClosed = errors.New("admission: closed")
+)
+
+// Config are a gate's limits. None of them may be zero, except that without a
+// Backlog the encoder is taken to be idle.
+type Config struct {
+	Floor       int           // requests that always find room
+	Runnable    int           // goroutines per processor that may be waiting for it
+	WorkingSet  int64         // bytes that heavy requests may hold while they are worked on
+	Budget      int64         // bytes that all requests may hold
+	MaxWaiting  int           // requests that may wait
+	MaxWait     time.Duration // for how long
+	Backlog     func() int    // how many encodes wait for a worker
+	procs       func() int
+	runnable    func() int64
+	allocated   func() int64
+	nanoseconds func() int64
+}
+
+// Gate lets requests in. It has a goroutine of its own, the keeper, while
+// somebody waits; Close ends it.
+type Gate struct {
+	cfg    Config
+	routes sync.Map // name → *Route
+	event  chan struct{}
+
+	mu          sync.Mutex // guards all below, and the routes
+	inFlight    int
+	waiting     int
+	building    int   // heavy requests, or those thought to be, that are not built yet
+	unknown     int   // in flight that entered before their routes had answered
+	unknownFrom int64 // bytes allocated when it was last looked at whether they are many
+	unknownAt   int64 // when that was, in nanoseconds
+	working     int64 // bytes of heavy requests that are not just waiting for their clients
+	ledger      int64 // bytes of all requests in flight
+	queued      []*Route
+	keeping     bool
+	closed      bool
+	passed      int64 // the last route's, when it was let in
+
+	lastEntry int64 // when somebody who waited was let in
+	interval  int64 // between two of those, on average
+
+	admitted, shed int64
+}
+
+// New returns a gate. The caller has checked the limits.
+func New(cfg Config) *Gate {
+	if cfg.procs == nil {
+		cfg.procs = func() int { return runtime.GOMAXPROCS(0) }
+	}
+	if cfg.runnable == nil {
+		cfg.runnable = sched.Runnable().Read
+	}
+	if cfg.allocated == nil {
+		cfg.allocated = sched.Allocated().Read
+	}
+	if cfg.nanoseconds == nil {
+		start := time.Now()
+		cfg.nanoseconds = func() int64 { return int64(time.Since(start)) }
+	}
+	if cfg.Backlog == nil {
+		cfg.Backlog = func() int { return 0 }
+	}
+	return &Gate{cfg: cfg, event: make(chan struct{}, 1)}
+}
+
+// Route returns what is known of a route. Routes are few; names must not come
+// from clients.
+func (g *Gate) Route(name string) *Route {
+	if r, ok := g.routes.Load(name); ok {
+		return r.(*Route)
+	}
+	r, _ := g.routes.LoadOrStore(name, new(Route))
+	return r.(*Route)
+}
+
+// Ticket is a request that was let in. Its methods are for the goroutine that
+// serves the request, except for WriteBegin and WriteEnd.
+type Ticket struct {
+	gate    *Gate
+	route   *Route
+	weight  int64       // guarded by the gate's mu
+	writing atomic.Bool // waits for its client
+	built   bool
+	unknown bool  // entered before its route had answered
+	from    int64 // bytes allocated in the process when it entered; 0 if not measured
+	rivals  int   // heavy requests that were building then, itself among them
+	grown   int64 // its share of what was allocated until it was built
+}
+
+// Enter lets a request in, at once or when there is room. The error is the
+// context's, ErrQueueFull, ErrTimeout or ErrClosed; the ticket is then nil.
+func (g *Gate) Enter(ctx context.Context, r *Route) (*Ticket, error) {
+	s := g.signals(!r.light.Load())
+	g.mu.Lock()
+	if g.closed {
+		g.mu.Unlock()
+		return nil, ErrClosed
+	}
+	if g.waiting == 0 && g.room(r, s) == roomy {
+		t := g.admit(r, s)
+		g.mu.Unlock()
+		return t, nil
+	}
+	if g.waiting >= g.cfg.MaxWaiting {
+		g.shed++
+		g.mu.Unlock()
+		return nil, ErrQueueFull
+	}
+	w := &waiter{ready: make(chan *Ticket, 1), route: r, since: g.cfg.nanoseconds()}
+	g.enqueue(w)
+	if !g.keeping {
+		g.keeping = true
+		go g.keep()
+	}
+	g.mu.Unlock()
+	return g.wait(ctx, w)
+}
+
+func (g *Gate) wait(ctx context.Context, w *waiter) (*Ticket, error) {
+	timeout := time.NewTimer(g.cfg.MaxWait)
+	defer timeout.Stop()
+	var err error
+	select {
+	case t := <-w.ready:
+		if t == nil {
+			return nil, ErrClosed
+		}
+		return t, nil
+	case <-ctx.Done():
+		err = context.Cause(ctx)
+	case <-timeout.C:
+		err = ErrTimeout
+	}
+	g.mu.Lock()
+	left := g.dequeue(w)
+	if left && err == ErrTimeout {
+		g.shed++
+	}
+	g.mu.Unlock()
+	if left {
+		g.signal()
+		return nil, err
+	}
+	// Let in, or closed, at the very same moment.
+	t := <-w.ready
+	if t == nil {
+		return nil, ErrClosed
+	}
+	if ctx.Err() != nil {
+		t.Leave(0, 0)
+		return nil, err
+	}
+	return t, nil
+}
+
+// Heavy reports whether the request may hold so much that it is of interest
+// what it does.
+func (t *Ticket) Heavy() bool { return t.from > 0 }
+
+// Built says that what the request is going to answer exists now: the value
+// that is to be streamed, or the whole response. Its weight becomes what was
+// allocated meanwhile, shared among the heavy requests that were building at
+// the same time, and pooled, what its encoder is going to hold of its own. The
+// allocations tell a value that was built for the request from one that all
+// requests share, which nothing else does. Only the first call counts.
+func (t *Ticket) Built(pooled int64) {
+	if t.built {
+		return
+	}
+	t.built = true
+	if t.from == 0 {
+		return
+	}
+	g := t.gate
+	allocated := g.cfg.allocated()
+	g.mu.Lock()
+	t.grown = (allocated - t.from) * 2 / int64(t.rivals+g.building)
+	g.known(t)
+	if !t.route.answered {
+		t.route.learn(t.grown, pooled)
+	}
+	g.reweigh(t, t.grown+pooled)
+	waiting := g.waiting > 0
+	g.mu.Unlock()
+	if waiting {
+		g.signal()
+	}
+}
+
+// known ends a ticket's building.
+func (g *Gate) known(t *Ticket) {
+	g.building--
+	if t.unknown {
+		g.unknown--
+	}
+}
+
+// unknownFor is for how long all that is allocated is put down to requests
+// whose routes have not answered yet. Most answer sooner; one that streams
+// events or has been hijacked never does, and must not be blamed for ever.
+const unknownFor = time.Second
+
+// reweigh corrects a ticket's weight.
+func (g *Gate) reweigh(t *Ticket, weight int64) {
+	g.ledger += weight - t.weight
+	if !t.writing.Load() {
+		g.working += heavy(weight) - heavy(t.weight)
+	}
+	t.weight = weight
+}
+
+// heavy is what a weight counts for in the working set: small ones do not.
+func heavy(weight int64) int64 {
+	if weight <= lightWeight {
+		return 0
+	}
+	return weight
+}
+
+// WriteBegin says that the request now waits for its client, WriteEnd that it
+// no longer does. A request that waits needs no processor, so another one may
+// be worked on; what it holds stays on the ledger.
+func (t *Ticket) WriteBegin(int) { t.wait(true) }
+
+// WriteEnd is the other half of WriteBegin.
+func (t *Ticket) WriteEnd(int) { t.wait(false) }
+
+func (t *Ticket) wait(writing bool) {
+	g := t.gate
+	g.mu.Lock()
+	if t.writing.Swap(writing) != writing {
+		if writing {
+			g.working -= heavy(t.weight)
+		} else {
+			g.working += heavy(t.weight)
+		}
+	}
+	waiting := g.waiting > 0
+	g.mu.Unlock()
+	if waiting && writing {
+		g.signal()
+	}
+}
+
+// maxGrowth bounds what a response can have cost: so many bytes of heap for
+// each of its own. Whatever else was allocated while the request was building
+// was not for it.
+const maxGrowth = 4
+
+// Leave gives the request's place up. bytes is what it has answered, and
+// pooled what its encoder held of its own. It must be called once.
+func (t *Ticket) Leave(bytes, pooled int64) {
+	t.WriteEnd(0)
+	g := t.gate
+	g.mu.Lock()
+	g.inFlight--
+	g.ledger -= t.weight
+	g.working -= heavy(t.weight)
+	if t.from > 0 {
+		if !t.built {
+			g.known(t)
+		}
+		t.route.learn(min(t.grown, maxGrowth*bytes), pooled)
+	} else if bytes > lightWeight {
+		// A light route has turned heavy. What it holds is measured next time.
+		t.route.learn(bytes, pooled)
+	}
+	waiting := g.waiting > 0
+	g.mu.Unlock()
+	if waiting {
+		g.signal()
+	}
+}
+
+func (g *Gate) signal() {
+	select {
+	case g.event <- struct{}{}:
+	default:
+	}
+}
+
+// signals are read before the lock is taken.
+type signals struct {
+	runnable  int64
+	backlog   int
+	procs     int
+	allocated int64
+}
+
+// signals leaves out what has been allocated unless it is asked for: that
+// costs 0.3 µs, and light routes need not know.
+func (g *Gate) signals(allocated bool) signals {
+	s := signals{
+		runnable: g.cfg.runnable(),
+		backlog:  g.cfg.Backlog(),
+		procs:    g.cfg.procs(),
+	}
+	if allocated {
+		s.allocated = g.cfg.allocated()
+	}
+	return s
+}
+
+// verdict says whether there is room, and if not, what has to change.
+type verdict uint8
+
+const (
+	roomy verdict = iota
+	busy          // the processors have to catch up: look again after giving way
+	full          // somebody has to leave: wait for the event
+)
+
+func (g *Gate) room(r *Route, s signals) verdict {
+	if g.inFlight < g.cfg.Floor {
+		return roomy
+	}
+	weight := r.weight()
+	ledger := g.ledger + weight
+	if !r.answered && g.unknown > 0 {
+		// Until their routes have answered, all that is allocated is theirs.
+		ledger += s.allocated - g.unknownFrom
+		if now := g.cfg.nanoseconds(); now-g.unknownAt > int64(unknownFor) {
+			g.unknownFrom, g.unknownAt = s.allocated, now
+		}
+	}
+	switch {
+	case ledger > g.cfg.Budget,
+		heavy(weight) > 0 && g.working+weight > g.cfg.WorkingSet*int64(s.procs):
+		return full
+	case s.backlog > 0, s.runnable > int64(g.cfg.Runnable*s.procs):
+		return busy
+	}
+	return roomy
+}
+
+func (g *Gate) admit(r *Route, s signals) *Ticket {
+	t := &Ticket{gate: g, route: r, weight: r.weight()}
+	g.inFlight++
+	g.admitted++
+	g.ledger += t.weight
+	g.working += heavy(t.weight)
+	if heavy(t.weight) > 0 {
+		g.building++
+		t.from, t.rivals = s.allocated, g.building
+	}
+	if !r.answered {
+		t.unknown = true
+		if g.unknown++; g.unknown == 1 {
+			g.unknownFrom, g.unknownAt = s.allocated, g.cfg.nanoseconds()
+		}
+	}
+	return t
+}
+
+// keep is the keeper: it lets in one waiter at a time, and looks again once
+// everybody who was runnable has had a turn, which is what giving way does.
+// While only the leaving of others can help it sleeps.
+func (g *Gate) keep() {
+	for {
+		s := g.signals(true)
+		g.mu.Lock()
+		if g.waiting == 0 {
+			g.keeping = false
+			g.mu.Unlock()
+			return
+		}
+		v := g.next(s)
+		g.mu.Unlock()
+		if v == full {
+			select {
+			case <-g.event:
+			case <-time.After(unknownFor): // what was unknown may be forgotten now
+			}
+		} else {
+			runtime.Gosched()
+		}
+	}
+}
+
+// next lets in the waiter whose turn it is, if there is room for it: of all
+// routes the one that has been let in for the fewest bytes so far, so that a
+// cheap route does not queue behind an expensive one; of its waiters the
+// first, or the last while they wait so long that the first are going to give
+// up anyway.
+func (g *Gate) next(s signals) verdict {
+	slices.SortFunc(g.queued, func(a, b *Route) int {
+		if a.passed < b.passed {
+			return -1
+		}
+		return 1
+	})
+	best := full
+	for _, r := range g.queued {
+		v := g.room(r, s)
+		if v != roomy {
+			best = min(best, v)
+			continue
+		}
+		now := g.cfg.nanoseconds()
+		w := r.waiters[0]
+		if now-w.since > int64(g.cfg.MaxWait)/2 {
+			w = r.waiters[len(r.waiters)-1]
+		}
+		g.dequeue(w)
+		if g.lastEntry > 0 {
+			g.interval += (now - g.lastEntry - g.interval) / 8
+		}
+		g.lastEntry = now
+		r.passed += r.weight() + lightWeight
+		g.passed = r.passed
+		w.ready <- g.admit(r, s)
+		return roomy
+	}
+	return best
+}
+
+func (g *Gate) enqueue(w *waiter) {
+	r := w.route
+	if len(r.waiters) == 0 {
+		// A route that was away has saved nothing up.
+		r.passed = max(r.passed, g.passed)
+		g.queued = append(g.queued, r)
+	}
+	r.waiters = append(r.waiters, w)
+	if g.waiting++; g.waiting == 1 {
+		g.lastEntry = 0
+	}
+}
+
+// dequeue reports whether w was still waiting.
+func (g *Gate) dequeue(w *waiter) bool {
+	r := w.route
+	i := slices.Index(r.waiters, w)
+	if i < 0 {
+		return false
+	}
+	r.waiters = slices.Delete(r.waiters, i, i+1)
+	if len(r.waiters) == 0 {
+		g.queued = slices.DeleteFunc(g.queued, func(q *Route) bool { return q == r })
+	}
+	g.waiting--
+	return true
+}
+
+// RetryAfter is when a request that was turned away might find room: after all
+// who wait now, at the pace at which they have lately been let in. It is
+// between one second and a minute.
+func (g *Gate) RetryAfter() time.Duration {
+	g.mu.Lock()
+	d := time.Duration(g.interval * int64(g.waiting))
+	g.mu.Unlock()
+	return min(max(d.Round(time.Second), time.Second), time.Minute)
+}
+
+// Close turns away those who wait and those who come. Those inside may finish.
+func (g *Gate) Close() {
+	g.mu.Lock()
+	g.closed = true
+	for len(g.queued) > 0 {
+		w := g.queued[0].waiters[0]
+		g.dequeue(w)
+		w.ready <- nil
+	}
+	g.mu.Unlock()
+	g.signal()
+}
+
+// Stats is what the gate is doing.
+type Stats struct {
+	InFlight int
+	Waiting  int
+	Held     int64 // bytes on the ledger
+	Budget   int64
+	Admitted int64
+	Shed     int64
+}
+
+// Stats returns it.
+func (g *Gate) Stats() Stats {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return Stats{g.inFlight, g.waiting, g.ledger, g.cfg.Budget, g.admitted, g.shed}
+}
