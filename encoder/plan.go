@@ -35,6 +35,7 @@ type plan struct {
 	len      int     // of arrays
 	fields   []field // of structures
 	slice    reflect.Type
+	walkers  sync.Pool // of *mapWalker, for mapping
 }
 
 // plans caches every plan by its reflect.Type. Types are finite in a program,
@@ -98,6 +99,9 @@ func (pl *planner) plan(t reflect.Type) *plan {
 		p.elem = pl.plan(t.Elem())
 		if sonicKey(t.Key()) {
 			p.kind = mapping
+			p.walkers.New = func() any {
+				return &mapWalker{key: reflect.New(t.Key()).Elem(), elem: reflect.New(t.Elem())}
+			}
 		}
 	case reflect.Pointer:
 		p.kind, p.variable = pointer, true

@@ -113,11 +113,7 @@ func (s *scale) parts(parts []part, x unsafe.Pointer) {
 			}
 		case pt.plan.kind == pointer && pt.plan.elem.kind == text:
 			// Nullable strings, most frequent of all, without a call.
-			for _, q := range unsafe.Slice((**string)(y), pt.n) {
-				if q != nil {
-					s.left -= len(*q)
-				}
-			}
+			s.left -= nullable(unsafe.Slice((**string)(y), pt.n))
 		default:
 			for n := range pt.n {
 				s.vary(pt.plan, unsafe.Add(y, uintptr(n)*pt.plan.size))
@@ -127,6 +123,24 @@ func (s *scale) parts(parts []part, x unsafe.Pointer) {
 			return
 		}
 	}
+}
+
+// nullable is the length of all strings that there are. Often there are none,
+// which is found out without a branch for each.
+func nullable(ptrs []*string) (n int) {
+	var set uintptr
+	for _, q := range ptrs {
+		set |= uintptr(unsafe.Pointer(q))
+	}
+	if set == 0 {
+		return 0
+	}
+	for _, q := range ptrs {
+		if q != nil {
+			n += len(*q)
+		}
+	}
+	return n
 }
 
 func (s *scale) elems(p *plan, x unsafe.Pointer, n int) {
@@ -179,8 +193,17 @@ func (s *scale) any(v any) {
 }
 
 func (s *scale) entries(p *plan, x unsafe.Pointer) {
-	if m, ok := reflect.NewAt(p.typ, x).Interface().(*map[string]any); ok {
-		s.any(*m)
+	switch {
+	case p.typ.Key().Kind() == reflect.String && p.elem.kind == text:
+		// Maps of strings to strings have one layout, whatever their names.
+		for k, v := range *(*map[string]string)(x) {
+			if s.left -= len(k) + len(v) + 6; s.left < 0 {
+				return
+			}
+		}
+		return
+	case p.typ == anyMapType:
+		s.any(*(*map[string]any)(x))
 		return
 	}
 	m := reflect.NewAt(p.typ, x).Elem()
@@ -188,13 +211,27 @@ func (s *scale) entries(p *plan, x unsafe.Pointer) {
 		s.left = -1
 		return
 	}
-	key, elem := reflect.New(p.typ.Key()).Elem(), reflect.New(p.elem.typ)
-	for it := m.MapRange(); it.Next() && s.left >= 0; {
-		key.SetIterKey(it)
-		s.left -= keyLen(key)
-		elem.Elem().SetIterValue(it)
-		s.weigh(p.elem, elem.UnsafePointer())
+	w := p.walkers.Get().(*mapWalker)
+	w.iter.Reset(m)
+	for w.iter.Next() && s.left >= 0 {
+		w.key.SetIterKey(&w.iter)
+		s.left -= keyLen(w.key)
+		if p.elem.variable {
+			w.elem.Elem().SetIterValue(&w.iter)
+		}
+		s.weigh(p.elem, w.elem.UnsafePointer())
 	}
+	w.iter.Reset(reflect.Value{})
+	w.key.SetZero()
+	w.elem.Elem().SetZero()
+	p.walkers.Put(w)
+}
+
+// mapWalker is what it takes to look at the entries of a map.
+type mapWalker struct {
+	iter reflect.MapIter
+	key  reflect.Value
+	elem reflect.Value // a pointer to one
 }
 
 func keyLen(k reflect.Value) int {
