@@ -21,7 +21,8 @@ type Config struct {
 	// WriteStall is how long a client may take nothing of a response before
 	// its connection is cut. It takes the place of http.Server.WriteTimeout,
 	// which starts with the request and so counts queueing, encoding and the
-	// client's line. Default 30 s. Zero is no limit.
+	// client's line. Some connections live up to three eighths longer.
+	// Default 30 s. Zero is no limit.
 	WriteStall time.Duration
 
 	// IdleTimeout is how long a connection is kept between two requests. It

@@ -12,15 +12,17 @@ import (
 // A Conn is a connection on which a write may take for ever as long as the
 // client keeps taking bytes, and is cut once it takes none for the stall time.
 //
-// The deadline rolls by itself. The socket always has one, a quarter of the
-// stall time ahead of when it was set; when a write runs into it, the write
-// looks whether the client has moved, sets the next one and goes on. Writes
-// that do not wait pay nothing for it, neither a clock nor a system call, and
-// 18 MB in one Write need not be cut into pieces.
+// The deadline rolls by itself. The socket always has one, a fraction of the
+// stall time ahead of when it was set; a write that runs into it sets the next
+// one and tries again. Writes that do not wait pay nothing for it, neither a
+// clock nor a system call, and 18 MB in one Write need not be cut into pieces.
 //
-// A client has moved when the kernel took or sent more: see unacked for why
-// the first is not enough. It is cut after one to one and a quarter stall
-// times without either.
+// Trying again is what tells a slow client from one that has stopped. The
+// kernel wakes a blocked writer only once a third of the send buffer is free,
+// and on Linux that buffer grows to 4 MB (tcp_wmem): a client that reads
+// 20 KB/s takes a minute to wake it. But the kernel takes more from who asks as
+// soon as anything is free. What the client's own kernel buffers counts as
+// read, and it tells of room a sixteenth of its buffer at a time.
 //
 // On HTTP/2 this holds for the connection. A client that reads the connection
 // but opens no window to one stream is not seen here; what bounds that is a
@@ -73,8 +75,8 @@ func (c *Conn) Write(p []byte) (int, error) {
 	if err == nil {
 		return n, nil
 	}
-	var client pace
-	for last := 0; errors.Is(err, os.ErrDeadlineExceeded) && c.mayGoOn(&client, n > last); {
+	var moved time.Time
+	for last := 0; errors.Is(err, os.ErrDeadlineExceeded) && c.mayGoOn(&moved, n > last); {
 		last = n
 		var more int
 		more, err = c.Conn.Write(p[n:])
@@ -83,27 +85,25 @@ func (c *Conn) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// pace is what one write remembers of its client from deadline to deadline.
-type pace struct {
-	moved time.Time // when the client was last seen to take something
-	left  int       // bytes the kernel held for it at the last deadline
-}
+// looks is how many times per stall time a write that waits tries again. What
+// moved during one of its waits it finds out in the next; so that a client may
+// rest for all of the stall time, it is given one look more, and is cut at the
+// latest three looks late.
+const looks = 8
 
 // mayGoOn decides about a write that has run into a deadline. It reports
 // whether the write should be tried again; the connection is reset if its
-// client has stalled. A first deadline never is a stall, for nobody knows how
-// much earlier it was set.
-func (c *Conn) mayGoOn(p *pace, wrote bool) bool {
+// client has stalled. moved is when the write last got on, and the zero time at
+// its first deadline, which never is a stall: nobody knows when it was set.
+func (c *Conn) mayGoOn(moved *time.Time, wrote bool) bool {
 	if !c.roll() {
 		return false
 	}
 	now := time.Now()
-	left, known := unacked(c.Conn)
-	if p.moved.IsZero() || wrote || known && left < p.left {
-		p.moved = now
+	if wrote || moved.IsZero() {
+		*moved = now
 	}
-	p.left = left
-	if now.Sub(p.moved) >= c.stall {
+	if now.Sub(*moved) >= c.stall+c.stall/looks {
 		c.reset() // not a plain close: see Cut
 		return false
 	}
@@ -114,8 +114,10 @@ func (c *Conn) mayGoOn(p *pace, wrote bool) bool {
 func (c *Conn) roll() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.deadline == rolling && c.Conn.SetWriteDeadline(time.Now().Add(c.stall/4)) == nil
+	return c.deadline == rolling && c.Conn.SetWriteDeadline(c.next()) == nil
 }
+
+func (c *Conn) next() time.Time { return time.Now().Add(c.stall / looks) }
 
 // SetWriteDeadline gives the write deadline to the caller, or with the zero
 // time back to the connection.
@@ -129,7 +131,7 @@ func (c *Conn) SetWriteDeadline(t time.Time) error {
 		c.deadline = handlers
 		if t.IsZero() {
 			c.deadline = rolling
-			t = time.Now().Add(c.stall / 4)
+			t = c.next()
 		}
 	}
 	return c.Conn.SetWriteDeadline(t)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -102,9 +103,9 @@ func TestCut_BodyIsNeverWhole(t *testing.T) {
 // raw reads a response from the socket, to its end.
 func raw(request string, cfg *tls.Config) func(*testing.T, *running) (string, error) {
 	return func(t *testing.T, r *running) (string, error) {
-		conn := io.ReadWriteCloser(r.dial(t))
+		conn := net.Conn(r.dial(t))
 		if cfg != nil {
-			conn = tls.Client(r.dial(t), cfg)
+			conn = tls.Client(conn, cfg)
 		}
 		io.WriteString(conn, strings.ReplaceAll(request, "\n", "\r\n")+"\r\n\r\n")
 		all, err := io.ReadAll(conn)
@@ -115,7 +116,7 @@ func raw(request string, cfg *tls.Config) func(*testing.T, *running) (string, er
 // get reads a response with Go's client.
 func get(scheme string, cfg *tls.Config, proto string) func(*testing.T, *running) (string, error) {
 	return func(t *testing.T, r *running) (string, error) {
-		tr := &http.Transport{TLSClientConfig: cfg, Protocols: new(http.Protocols)}
+		tr := &http.Transport{TLSClientConfig: cfg.Clone(), Protocols: new(http.Protocols)}
 		defer tr.CloseIdleConnections()
 		tr.Protocols.SetHTTP1(proto == "HTTP/1.1")
 		tr.Protocols.SetHTTP2(proto == "HTTP/2.0" && scheme == "https")

@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"syscall"
+	"time"
 )
 
 // ReadFrom keeps sendfile(2) for files, which http.ServeContent and io.Copy
@@ -31,13 +32,13 @@ func (c *Conn) ReadFrom(r io.Reader) (int64, error) {
 	// The deadline may have passed while the connection was idle. Package net
 	// would then not use sendfile but read, fail to write, and lose what it read.
 	c.roll()
-	var client pace
+	var moved time.Time
 	for sum := int64(0); ; {
 		before := limited.N
 		n, err := to.ReadFrom(limited)
 		sum += n
 		lost := before-limited.N != n
-		if lost || !errors.Is(err, os.ErrDeadlineExceeded) || !c.mayGoOn(&client, n > 0) {
+		if lost || !errors.Is(err, os.ErrDeadlineExceeded) || !c.mayGoOn(&moved, n > 0) {
 			return sum, err
 		}
 	}

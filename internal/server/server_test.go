@@ -82,14 +82,20 @@ func listen(t testing.TB) net.Listener {
 // enough for a server to notice that nobody reads.
 func (r *running) dial(t testing.TB) *net.TCPConn {
 	t.Helper()
+	return r.dialWith(t, 64<<10)
+}
+
+func (r *running) dialWith(t testing.TB, receiveBuffer int) *net.TCPConn {
+	t.Helper()
 	d := net.Dialer{Control: func(_, _ string, raw syscall.RawConn) error {
-		return raw.Control(smallReceiveBuffer)
+		return raw.Control(func(fd uintptr) { setReceiveBuffer(fd, receiveBuffer) })
 	}}
 	c, err := d.Dial("tcp", r.addr)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
+	c.SetDeadline(time.Now().Add(30 * time.Second)) // a server that goes silent fails the test
 	return c.(*net.TCPConn)
 }
 
@@ -120,7 +126,7 @@ func withTLS(t testing.TB) (adjust func(*http.Server), client *tls.Config) {
 
 // newClient returns a client with connections of its own.
 func newClient(t testing.TB, cfg *tls.Config, http2 bool) *http.Client {
-	tr := &http.Transport{TLSClientConfig: cfg, ForceAttemptHTTP2: http2, MaxIdleConnsPerHost: 100}
+	tr := &http.Transport{TLSClientConfig: cfg.Clone(), ForceAttemptHTTP2: http2, MaxIdleConnsPerHost: 100}
 	t.Cleanup(tr.CloseIdleConnections)
 	return &http.Client{Transport: tr}
 }

@@ -2,4 +2,4 @@
 
 package server
 
-func smallReceiveBuffer(uintptr) {}
+func setReceiveBuffer(uintptr, int) {}

@@ -4,6 +4,6 @@ package server
 
 import "syscall"
 
-func smallReceiveBuffer(fd uintptr) {
-	syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, 64<<10)
+func setReceiveBuffer(fd uintptr, size int) {
+	syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, size)
 }
