@@ -35,10 +35,12 @@ type frame struct {
 	plan *plan
 	x    unsafe.Pointer
 	addr bool
-	i, n int          // next element, or field, and how many there are
-	any  bool         // something was written since the opening bracket
-	run  *sliceHeader // of slices and arrays: what the leaf encoder is given
-	keys *entries     // of maps
+	i, n int      // next element, or field, and how many there are
+	any  bool     // of structures and maps: something was written since the bracket
+	keys *entries // of maps
+
+	run    *sliceHeader // of slices and arrays: what the leaf encoder is given
+	uneven bool         // some elements are far heavier than most
 }
 
 // next appends about a quantum of JSON to dst. It reports whether the value is
@@ -220,16 +222,7 @@ func (c *cursor) elements(dst []byte, f *frame, room int) ([]byte, error) {
 	if f.i > 0 {
 		dst = append(dst, ',')
 	}
-	s := newScale(room)
-	n := 0
-	if !p.variable {
-		n = min(f.n-f.i, room/(p.fixed+1))
-	} else {
-		for f.i+n < f.n && s.weigh(p, unsafe.Add(f.x, uintptr(f.i+n)*p.size)) {
-			n++
-		}
-	}
-	tr := p.traits | s.traits
+	n, tr := f.fit(room)
 	var err error
 	if n == 0 {
 		dst, err = c.single(dst, p, unsafe.Add(f.x, uintptr(f.i)*p.size), f)
@@ -246,7 +239,40 @@ func (c *cursor) elements(dst []byte, f *frame, room int) ([]byte, error) {
 		return dst[:start], err
 	}
 	f.i += n
+	f.uneven = f.uneven || len(dst)-start > uneven*room
 	return dst, nil
+}
+
+const (
+	// sampled is how many elements are taken to weigh what the one before them
+	// does, in a slice whose first run was weighed in full. Looking at all of
+	// 40,000 clients takes 0.9 ms, a sixth of the whole encoding.
+	sampled = 7
+	// uneven is how many times heavier than it should be a run may turn out.
+	// Then a sample has missed something, and the rest of the slice is weighed
+	// element by element.
+	uneven = 4
+)
+
+// fit returns how many of the next elements there is room for, and their
+// traits.
+func (f *frame) fit(room int) (n int, tr traits) {
+	p := f.plan.elem
+	if !p.variable {
+		return min(f.n-f.i, room/(p.fixed+1)), p.traits
+	}
+	// What interfaces hold has to be looked at, or the bytes may be wrong.
+	sample := p.traits == 0 && f.i > 0 && !f.uneven
+	s := newScale(room)
+	for f.i+n < f.n && s.weigh(p, unsafe.Add(f.x, uintptr(f.i+n)*p.size)) {
+		n++
+		if sample && n > sampled {
+			more := min(sampled, f.n-f.i-n)
+			s.left -= more * (room - s.left) / n
+			n += more
+		}
+	}
+	return n, p.traits | s.traits
 }
 
 // single appends or enters one element. The frame is moved on first: entering

@@ -39,6 +39,8 @@ const (
 	// addressable: the bytes depend on whether the value is addressable,
 	// because a marshaler has a pointer receiver.
 	addressable
+	// dynamicType: interfaces hold who knows what, with traits of its own.
+	dynamicType
 )
 
 var (
@@ -132,12 +134,14 @@ func sonicKey(t reflect.Type) bool {
 
 func isInteger(k reflect.Kind) bool { return k >= reflect.Int && k <= reflect.Uintptr }
 
-// kindTraits are those of kinds that encoding/json refuses: the error must be
-// its own.
+// kindTraits are those of a kind. What encoding/json refuses must fail with its
+// own error.
 func kindTraits(k reflect.Kind) traits {
 	switch k {
 	case reflect.Chan, reflect.Func, reflect.Complex64, reflect.Complex128, reflect.UnsafePointer:
 		return needsStd
+	case reflect.Interface:
+		return dynamicType
 	}
 	return 0
 }

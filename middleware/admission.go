@@ -1,8 +1,11 @@
 package middleware
 
 import (
+	"bufio"
+	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"runtime/debug"
 	"strconv"
@@ -26,20 +29,42 @@ type writer struct {
 
 var _ gin.ResponseWriter = (*writer)(nil)
 
-// Write tells the gate, before the first bytes leave, that the response exists.
-func (w *writer) Write(p []byte) (int, error) {
+// built tells the gate, before anything leaves, that what is going to be
+// answered exists; of a handler that streams or hijacks, that it has begun.
+func (w *writer) built() {
 	if w.ticket != nil {
 		w.ticket.Built(0)
 	}
+}
+
+func (w *writer) Write(p []byte) (int, error) {
+	w.built()
 	return w.ResponseWriter.Write(p)
 }
 
-// WriteString is Write for strings.
 func (w *writer) WriteString(s string) (int, error) {
-	if w.ticket != nil {
-		w.ticket.Built(0)
-	}
+	w.built()
 	return w.ResponseWriter.WriteString(s)
+}
+
+func (w *writer) Flush() {
+	w.built()
+	w.ResponseWriter.Flush()
+}
+
+func (w *writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	w.built()
+	return w.ResponseWriter.Hijack()
+}
+
+// leave gives the request's place up. What was cut short says nothing about
+// what its route costs.
+func (w *writer) leave(ctx context.Context) {
+	if ctx.Err() != nil || w.Status() >= http.StatusInternalServerError {
+		w.ticket.Abandon()
+		return
+	}
+	w.ticket.Leave(int64(max(w.Size(), 0)), w.pooled)
 }
 
 // Unwrap lets http.ResponseController through.
@@ -88,13 +113,13 @@ func (g *Guard) admit(c *gin.Context) {
 			return
 		}
 		w.ticket = t
+		defer w.leave(c.Request.Context())
 		if t.Heavy() {
 			if conn := server.FromContext(c.Request.Context()); conn != nil {
 				conn.SetObserver(t)
 				defer conn.SetObserver(nil)
 			}
 		}
-		defer func() { t.Leave(int64(max(w.Size(), 0)), w.pooled) }()
 	}
 	defer g.rescue(c)
 	c.Writer = w

@@ -6,14 +6,14 @@ import (
 	"runtime"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/probelane/probelane/internal/sched"
 )
 
 var (
-	// ErrQueueFull: as many requests wait as may.
+	// ErrQueueFull: as many requests wait as may, and the request's route has its
+	// share of them.
 	ErrQueueFull = errors.New("admission: too many requests are waiting")
 	// ErrTimeout: the request has waited for as long as it may.
 	ErrTimeout = errors.New("admission: waited too long")
@@ -51,12 +51,14 @@ type Gate struct {
 	unknown     int   // in flight that entered before their routes had answered
 	unknownFrom int64 // bytes allocated when it was last looked at whether they are many
 	unknownAt   int64 // when that was, in nanoseconds
+	heavies     int   // heavy requests in flight
 	working     int64 // bytes of heavy requests that are not just waiting for their clients
 	ledger      int64 // bytes of all requests in flight
 	queued      []*Route
 	keeping     bool
+	asleep      bool // the keeper is; nobody who waits has room
 	closed      bool
-	passed      int64 // the last route's, when it was let in
+	passed      int64 // the last route's, before it was let in
 
 	lastEntry int64 // when somebody who waited was let in
 	interval  int64 // between two of those, on average
@@ -100,8 +102,8 @@ func (g *Gate) Route(name string) *Route {
 type Ticket struct {
 	gate    *Gate
 	route   *Route
-	weight  int64       // guarded by the gate's mu
-	writing atomic.Bool // waits for its client
+	weight  int64 // guarded by the gate's mu; 0 once it has left
+	writing bool  // guarded by the gate's mu; waits for its client
 	built   bool
 	unknown bool  // entered before its route had answered
 	from    int64 // bytes allocated in the process when it entered; 0 if not measured
@@ -118,18 +120,25 @@ func (g *Gate) Enter(ctx context.Context, r *Route) (*Ticket, error) {
 		g.mu.Unlock()
 		return nil, ErrClosed
 	}
-	if g.waiting == 0 && g.room(r, s) == roomy {
+	v := g.room(r, s)
+	if v == roomy && (g.waiting == 0 || g.asleep && len(r.waiters) == 0) {
+		// While the keeper sleeps there is room for nobody who waits, so that
+		// nobody is overtaken who could enter.
 		t := g.admit(r, s)
 		g.mu.Unlock()
 		return t, nil
 	}
-	if g.waiting >= g.cfg.MaxWaiting {
+	now := g.cfg.nanoseconds()
+	if g.waiting >= g.cfg.MaxWaiting && !g.displace(r, now) {
 		g.shed++
 		g.mu.Unlock()
 		return nil, ErrQueueFull
 	}
-	w := &waiter{ready: make(chan *Ticket, 1), route: r, since: g.cfg.nanoseconds()}
+	w := &waiter{ready: make(chan *Ticket, 1), route: r, since: now}
 	g.enqueue(w)
+	if v != full {
+		g.wake()
+	}
 	if !g.keeping {
 		g.keeping = true
 		go g.keep()
@@ -145,7 +154,7 @@ func (g *Gate) wait(ctx context.Context, w *waiter) (*Ticket, error) {
 	select {
 	case t := <-w.ready:
 		if t == nil {
-			return nil, ErrClosed
+			return nil, w.err
 		}
 		return t, nil
 	case <-ctx.Done():
@@ -158,19 +167,21 @@ func (g *Gate) wait(ctx context.Context, w *waiter) (*Ticket, error) {
 	if left && err == ErrTimeout {
 		g.shed++
 	}
+	if g.waiting == 0 {
+		g.wake() // so that it ends
+	}
 	g.mu.Unlock()
 	if left {
-		g.signal()
 		return nil, err
 	}
-	// Let in, or closed, at the very same moment.
+	// Let in, or turned away, at the very same moment.
 	t := <-w.ready
 	if t == nil {
-		return nil, ErrClosed
+		return nil, w.err
 	}
 	if ctx.Err() != nil {
-		t.Leave(0, 0)
-		return nil, err
+		t.Abandon()
+		return nil, context.Cause(ctx)
 	}
 	return t, nil
 }
@@ -185,6 +196,10 @@ func (t *Ticket) Heavy() bool { return t.from > 0 }
 // the same time, and pooled, what its encoder is going to hold of its own. The
 // allocations tell a value that was built for the request from one that all
 // requests share, which nothing else does. Only the first call counts.
+//
+// All else that was allocated meanwhile looks the same, so that what is booked
+// is bounded: by the route's usual weight, or by the working set where that is
+// not known.
 func (t *Ticket) Built(pooled int64) {
 	if t.built {
 		return
@@ -198,15 +213,17 @@ func (t *Ticket) Built(pooled int64) {
 	g.mu.Lock()
 	t.grown = (allocated - t.from) * 2 / int64(t.rivals+g.building)
 	g.known(t)
+	value := min(t.grown, maxGrowth*t.weight)
+	if t.unknown {
+		value = min(t.grown, g.cfg.WorkingSet)
+	}
 	if !t.route.answered {
-		t.route.learn(t.grown, pooled)
+		t.route.learn(value, pooled)
+		t.route.guess = t
 	}
-	g.reweigh(t, t.grown+pooled)
-	waiting := g.waiting > 0
+	g.book(t, value+pooled)
+	g.wake()
 	g.mu.Unlock()
-	if waiting {
-		g.signal()
-	}
 }
 
 // known ends a ticket's building.
@@ -222,11 +239,17 @@ func (g *Gate) known(t *Ticket) {
 // events or has been hijacked never does, and must not be blamed for ever.
 const unknownFor = time.Second
 
-// reweigh corrects a ticket's weight.
-func (g *Gate) reweigh(t *Ticket, weight int64) {
+// book makes weight what a ticket holds.
+func (g *Gate) book(t *Ticket, weight int64) {
 	g.ledger += weight - t.weight
-	if !t.writing.Load() {
+	if !t.writing {
 		g.working += heavy(weight) - heavy(t.weight)
+	}
+	if heavy(t.weight) > 0 {
+		g.heavies--
+	}
+	if heavy(weight) > 0 {
+		g.heavies++
 	}
 	t.weight = weight
 }
@@ -250,18 +273,16 @@ func (t *Ticket) WriteEnd(int) { t.wait(false) }
 func (t *Ticket) wait(writing bool) {
 	g := t.gate
 	g.mu.Lock()
-	if t.writing.Swap(writing) != writing {
-		if writing {
-			g.working -= heavy(t.weight)
-		} else {
-			g.working += heavy(t.weight)
-		}
+	defer g.mu.Unlock()
+	switch {
+	case writing == t.writing:
+	case writing:
+		g.working -= heavy(t.weight)
+		g.wake()
+	default:
+		g.working += heavy(t.weight)
 	}
-	waiting := g.waiting > 0
-	g.mu.Unlock()
-	if waiting && writing {
-		g.signal()
-	}
+	t.writing = writing
 }
 
 // maxGrowth bounds what a response can have cost: so many bytes of heap for
@@ -270,34 +291,52 @@ func (t *Ticket) wait(writing bool) {
 const maxGrowth = 4
 
 // Leave gives the request's place up. bytes is what it has answered, and
-// pooled what its encoder held of its own. It must be called once.
+// pooled what its encoder held of its own. Either Leave or Abandon must be
+// called once.
 func (t *Ticket) Leave(bytes, pooled int64) {
-	t.WriteEnd(0)
 	g := t.gate
 	g.mu.Lock()
-	g.inFlight--
-	g.ledger -= t.weight
-	g.working -= heavy(t.weight)
+	if t.route.guess == t {
+		t.route.answered = false // what it cost is known now
+	}
 	if t.from > 0 {
-		if !t.built {
-			g.known(t)
-		}
 		t.route.learn(min(t.grown, maxGrowth*bytes), pooled)
 	} else if bytes > lightWeight {
 		// A light route has turned heavy. What it holds is measured next time.
 		t.route.learn(bytes, pooled)
 	}
-	waiting := g.waiting > 0
+	g.leave(t)
 	g.mu.Unlock()
-	if waiting {
-		g.signal()
-	}
 }
 
-func (g *Gate) signal() {
+// Abandon is Leave for a request that was not answered in full, because its
+// client has gone or there was no room for its encoding. From that nothing is
+// learned: clients give up most of all when there is too much work, and a route
+// that got lighter by it would let in more.
+func (t *Ticket) Abandon() {
+	t.gate.mu.Lock()
+	t.gate.leave(t)
+	t.gate.mu.Unlock()
+}
+
+func (g *Gate) leave(t *Ticket) {
+	g.inFlight--
+	if t.from > 0 && !t.built {
+		g.known(t)
+	}
+	g.book(t, 0)
+	g.wake()
+}
+
+// wake has the keeper look again, if it sleeps. It is called with mu held.
+func (g *Gate) wake() {
+	if !g.asleep {
+		return // it is going to look anyway
+	}
+	g.asleep = false
 	select {
 	case g.event <- struct{}{}:
-	default:
+	default: // of an earlier time, when it woke by itself
 	}
 }
 
@@ -340,14 +379,17 @@ func (g *Gate) room(r *Route, s signals) verdict {
 	ledger := g.ledger + weight
 	if !r.answered && g.unknown > 0 {
 		// Until their routes have answered, all that is allocated is theirs.
-		ledger += s.allocated - g.unknownFrom
-		if now := g.cfg.nanoseconds(); now-g.unknownAt > int64(unknownFor) {
+		if now := g.cfg.nanoseconds(); now-g.unknownAt >= int64(unknownFor) {
 			g.unknownFrom, g.unknownAt = s.allocated, now
 		}
+		ledger += max(s.allocated-g.unknownFrom, 0)
 	}
+	// One heavy request at a time may have more than there is, or one that is
+	// too heavy would never find room beside others that are light.
+	isHeavy := heavy(weight) > 0
 	switch {
-	case ledger > g.cfg.Budget,
-		heavy(weight) > 0 && g.working+weight > g.cfg.WorkingSet*int64(s.procs):
+	case ledger > g.cfg.Budget && (!isHeavy || g.heavies > 0),
+		isHeavy && g.working > 0 && g.working+weight > g.cfg.WorkingSet*int64(s.procs):
 		return full
 	case s.backlog > 0, s.runnable > int64(g.cfg.Runnable*s.procs):
 		return busy
@@ -356,19 +398,18 @@ func (g *Gate) room(r *Route, s signals) verdict {
 }
 
 func (g *Gate) admit(r *Route, s signals) *Ticket {
-	t := &Ticket{gate: g, route: r, weight: r.weight()}
+	t := &Ticket{gate: g, route: r}
 	g.inFlight++
 	g.admitted++
-	g.ledger += t.weight
-	g.working += heavy(t.weight)
-	if heavy(t.weight) > 0 {
+	g.book(t, r.weight())
+	// A route that was light until a moment ago comes without that signal.
+	if heavy(t.weight) > 0 && s.allocated > 0 {
 		g.building++
 		t.from, t.rivals = s.allocated, g.building
-	}
-	if !r.answered {
-		t.unknown = true
-		if g.unknown++; g.unknown == 1 {
-			g.unknownFrom, g.unknownAt = s.allocated, g.cfg.nanoseconds()
+		if t.unknown = !r.answered; t.unknown {
+			if g.unknown++; g.unknown == 1 {
+				g.unknownFrom, g.unknownAt = s.allocated, g.cfg.nanoseconds()
+			}
 		}
 	}
 	return t
@@ -387,6 +428,7 @@ func (g *Gate) keep() {
 			return
 		}
 		v := g.next(s)
+		g.asleep = v == full
 		g.mu.Unlock()
 		if v == full {
 			select {
@@ -400,40 +442,72 @@ func (g *Gate) keep() {
 }
 
 // next lets in the waiter whose turn it is, if there is room for it: of all
-// routes the one that has been let in for the fewest bytes so far, so that a
-// cheap route does not queue behind an expensive one; of its waiters the
-// first, or the last while they wait so long that the first are going to give
-// up anyway.
+// routes that have room the one that has been let in for the fewest bytes so
+// far, so that a cheap route does not queue behind an expensive one.
 func (g *Gate) next(s signals) verdict {
-	slices.SortFunc(g.queued, func(a, b *Route) int {
-		if a.passed < b.passed {
-			return -1
-		}
-		return 1
-	})
 	best := full
-	for _, r := range g.queued {
-		v := g.room(r, s)
-		if v != roomy {
-			best = min(best, v)
-			continue
+	var r *Route
+	for _, q := range g.queued {
+		v := g.room(q, s)
+		best = min(best, v)
+		if v == roomy && (r == nil || q.passed < r.passed) {
+			r = q
 		}
-		now := g.cfg.nanoseconds()
-		w := r.waiters[0]
-		if now-w.since > int64(g.cfg.MaxWait)/2 {
-			w = r.waiters[len(r.waiters)-1]
-		}
-		g.dequeue(w)
-		if g.lastEntry > 0 {
-			g.interval += (now - g.lastEntry - g.interval) / 8
-		}
-		g.lastEntry = now
-		r.passed += r.weight() + lightWeight
-		g.passed = r.passed
-		w.ready <- g.admit(r, s)
-		return roomy
 	}
-	return best
+	if r == nil {
+		return best
+	}
+	now := g.cfg.nanoseconds()
+	w, _ := g.ends(r, now)
+	g.dequeue(w)
+	if g.lastEntry > 0 {
+		pace := now - g.lastEntry
+		if g.interval == 0 {
+			g.interval = pace
+		}
+		g.interval += (pace - g.interval) / 8
+	}
+	g.lastEntry = now
+	g.passed = max(g.passed, r.passed)
+	r.passed += r.weight() + lightWeight
+	w.ready <- g.admit(r, s)
+	return roomy
+}
+
+// ends returns the waiter of a route whose turn comes first, and the one whose
+// turn comes last. They are let in as they came, or the other way round while
+// they wait so long that the first are going to give up anyway.
+func (g *Gate) ends(r *Route, now int64) (first, last *waiter) {
+	first, last = r.waiters[0], r.waiters[len(r.waiters)-1]
+	if now-first.since > int64(g.cfg.MaxWait)/2 {
+		return last, first
+	}
+	return first, last
+}
+
+// displace turns away a waiter of the route that has the most, unless that is r
+// or hardly more than r has: a route may not fill the queue and leave the others
+// outside. It reports whether it did.
+func (g *Gate) displace(r *Route, now int64) bool {
+	most := r
+	for _, q := range g.queued {
+		if len(q.waiters) > len(most.waiters) {
+			most = q
+		}
+	}
+	if len(most.waiters) <= len(r.waiters)+1 {
+		return false
+	}
+	_, w := g.ends(most, now)
+	g.shed++
+	g.turnAway(w, ErrQueueFull)
+	return true
+}
+
+func (g *Gate) turnAway(w *waiter, err error) {
+	g.dequeue(w)
+	w.err = err
+	w.ready <- nil
 }
 
 func (g *Gate) enqueue(w *waiter) {
@@ -479,12 +553,10 @@ func (g *Gate) Close() {
 	g.mu.Lock()
 	g.closed = true
 	for len(g.queued) > 0 {
-		w := g.queued[0].waiters[0]
-		g.dequeue(w)
-		w.ready <- nil
+		g.turnAway(g.queued[0].waiters[0], ErrClosed)
 	}
+	g.wake()
 	g.mu.Unlock()
-	g.signal()
 }
 
 // Stats is what the gate is doing.

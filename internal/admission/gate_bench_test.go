@@ -2,6 +2,7 @@ package admission
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 )
@@ -13,42 +14,95 @@ func benchGate() *Gate {
 	})
 }
 
-// BenchmarkEnter is what the gate adds to a request that finds room.
+// BenchmarkEnter is what the gate adds to a request that finds room. Only what
+// heavy ones allocate is measured.
 func BenchmarkEnter(b *testing.B) {
 	for _, route := range []struct {
-		name  string
-		value int64
+		name   string
+		weight int64
 	}{
-		{"light", 1 << 10},
-		{"heavy", 1 << 20},
+		{"light", 1 * kib},
+		{"heavy", 1 * mib},
 	} {
-		enter := func(b *testing.B, g *Gate, r *Route) {
+		g := benchGate()
+		r := g.Route("GET /")
+		r.learn(route.weight, 0)
+		visit := func(b *testing.B) {
 			t, err := g.Enter(context.Background(), r)
 			if err != nil {
 				b.Fatal(err)
 			}
-			t.Leave(1<<10, 0)
+			t.Abandon()
 		}
 		b.Run(route.name+"/serial", func(b *testing.B) {
-			g := benchGate()
-			r := g.Route("GET /")
-			r.learn(route.value, 0)
 			b.ReportAllocs()
 			for b.Loop() {
-				r.value = route.value
-				enter(b, g, r)
+				visit(b)
 			}
 		})
 		b.Run(route.name+"/parallel", func(b *testing.B) {
-			g := benchGate()
-			r := g.Route("GET /")
-			r.learn(route.value, 0)
 			b.ReportAllocs()
 			b.RunParallel(func(pb *testing.PB) {
 				for pb.Next() {
-					enter(b, g, r)
+					visit(b)
 				}
 			})
+		})
+	}
+}
+
+// BenchmarkQueue is how long the lock is held, with so many waiting, for one of
+// them to leave: the first, as when it is let in, the last, or one in between,
+// as when its client has gone. Another one takes its place.
+func BenchmarkQueue(b *testing.B) {
+	for _, waiting := range []int{10, 1000} {
+		for _, place := range []struct {
+			name string
+			of   func(n int) int
+		}{
+			{"first", func(int) int { return 0 }},
+			{"middle", func(n int) int { return n / 2 }},
+			{"last", func(n int) int { return n - 1 }},
+		} {
+			b.Run(fmt.Sprintf("%d/%s", waiting, place.name), func(b *testing.B) {
+				g := benchGate()
+				r := g.Route("GET /")
+				for range waiting {
+					g.enqueue(&waiter{route: r})
+				}
+				i := place.of(waiting)
+				b.ReportAllocs()
+				for b.Loop() {
+					w := r.waiters[i]
+					if !g.dequeue(w) {
+						b.Fatal("was not waiting")
+					}
+					g.enqueue(w)
+				}
+			})
+		}
+	}
+}
+
+// BenchmarkNext is one look of the keeper at so many routes none of which has
+// room.
+func BenchmarkNext(b *testing.B) {
+	for _, routes := range []int{1, 100} {
+		b.Run(fmt.Sprint(routes), func(b *testing.B) {
+			g := benchGate()
+			g.inFlight, g.heavies, g.ledger = 2, 2, g.cfg.Budget
+			for i := range routes {
+				r := g.Route(fmt.Sprint(i))
+				r.learn(mib, 0)
+				g.enqueue(&waiter{route: r})
+			}
+			s := g.signals(true)
+			b.ReportAllocs()
+			for b.Loop() {
+				if g.next(s) != full {
+					b.Fatal("there is no room")
+				}
+			}
 		})
 	}
 }

@@ -8,6 +8,7 @@ type Route struct {
 	answered bool        // at least once
 	value    int64       // bytes of heap that a response costs
 	pooled   int64       // bytes that its encoder holds from its own pools meanwhile
+	guess    *Ticket     // all that is known is a guess from this one
 
 	waiters []*waiter // in order of arrival
 	passed  int64     // what it has been let in for, in bytes; see Gate.next
@@ -15,7 +16,8 @@ type Route struct {
 
 // waiter is a request that waits at the gate.
 type waiter struct {
-	ready chan *Ticket // buffered, so that letting in never blocks
+	ready chan *Ticket // buffered, so that letting in never blocks; nil is for turned away
+	err   error        // why, set before
 	route *Route
 	since int64 // nanoseconds on the gate's clock
 }
@@ -48,6 +50,7 @@ func (r *Route) learn(value, pooled int64) {
 		r.value = approach(r.value, value)
 		r.pooled = approach(r.pooled, pooled)
 	}
+	r.guess = nil
 	r.light.Store(r.weight() <= lightWeight)
 }
 
