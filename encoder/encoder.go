@@ -15,8 +15,12 @@ var (
 	// WithQueue allows, or when one has waited for as long as WithQueueTimeout
 	// allows without a turn. Nothing has been written then.
 	ErrOverloaded = errors.New("encoder: too many encodes are waiting")
-	// ErrClosed is returned for encodes that begin after Close.
+	// ErrClosed is returned for values that are larger than a quantum and come
+	// after Close.
 	ErrClosed = errors.New("encoder: closed")
+
+	// errInterrupted stands for a panic or Goexit in the counters.
+	errInterrupted = errors.New("encoder: interrupted")
 )
 
 // An Encoder encodes values as JSON, many at a time, on a bounded number of
@@ -48,18 +52,20 @@ func New(opts ...Option) (*Encoder, error) {
 		return nil, err
 	}
 	return &Encoder{
-		cfg:    cfg,
-		pool:   p,
-		firsts: newSegmentPool(minBuffer, 2*cfg.quantum),
+		cfg:  cfg,
+		pool: p,
+		// Escaping makes a quantum half as long again, in a buffer that doubles
+		// when it is full.
+		firsts: newSegmentPool(minBuffer, 4*cfg.quantum),
 		// A write is due once its size is reached, and the quantum that reaches
 		// it goes beyond.
 		segments: newSegmentPool(cfg.writeSize+cfg.quantum+cfg.quantum/2, 2*(cfg.writeSize+cfg.quantum)),
 	}, nil
 }
 
-// Close refuses new values with ErrClosed, waits for those being encoded on
-// the pool, and ends the workers. If ctx ends first, its error is returned and
-// the rest goes on; Close may be called again.
+// Close refuses the pool to new values with ErrClosed, waits for those being
+// encoded on it, and ends the workers. If ctx ends first, its error is returned
+// and the rest goes on; Close may be called again.
 func (e *Encoder) Close(ctx context.Context) error { return e.pool.close(ctx) }
 
 // Stats are an Encoder's counters since New, and what it is doing now.
@@ -110,7 +116,13 @@ func (e *Encoder) MarshalInline(ctx context.Context, v any) ([]byte, error) {
 }
 
 func (e *Encoder) marshal(ctx context.Context, v any, rest func(context.Context, *job, *sink) error) (b []byte, err error) {
+	err = errInterrupted
 	defer func() { e.count(int64(len(b)), err) }()
+	return e.gather(ctx, v, rest)
+}
+
+// gather encodes v into one slice.
+func (e *Encoder) gather(ctx context.Context, v any, rest func(context.Context, *job, *sink) error) ([]byte, error) {
 	first := e.firsts.get()
 	defer first.free()
 	j := e.newJob(v)
@@ -138,37 +150,45 @@ func (e *Encoder) marshal(ctx context.Context, v any, rest func(context.Context,
 // SetSize(int64), it is called with the length first.
 func (e *Encoder) Encode(ctx context.Context, w io.Writer, v any) (n int64, err error) {
 	s := sink{w: w, hold: e.cfg.hold}
+	err = errInterrupted
 	defer func() {
 		s.discard()
 		n = s.written
 		e.count(n, err)
 	}()
+	return 0, e.stream(ctx, v, &s)
+}
+
+// stream encodes v into s.
+func (e *Encoder) stream(ctx context.Context, v any, s *sink) error {
 	first := e.firsts.get()
 	j := e.newJob(v)
 	complete, err := j.begin(first)
 	if err != nil {
 		first.free()
-		return 0, err
+		return err
 	}
-	last := first
-	if !complete {
-		j.open = e.segments.get()
-		j.open.buf = append(j.open.buf, first.buf...)
-		first.free()
-		if err := e.onPool(ctx, j, &s); err != nil {
-			return 0, err
+	if complete {
+		return s.finish(first)
+	}
+	j.open = e.segments.get()
+	j.open.buf = append(j.open.buf, first.buf...)
+	first.free()
+	if err := e.onPool(ctx, j, s); err != nil {
+		// Above all if many are refused: each would leave a segment to the
+		// garbage collector.
+		if j.open != nil {
+			j.open.free()
 		}
-		last = j.open
+		return err
 	}
-	if err := s.put(last); err != nil {
-		return 0, err
-	}
-	return 0, s.finish()
+	return s.finish(j.open)
 }
 
 func (e *Encoder) newJob(v any) *job {
 	return &job{
 		cursor:    cursor{root: v, quantum: e.cfg.quantum, trusted: true},
+		segments:  e.segments,
 		writeSize: e.cfg.writeSize,
 	}
 }
@@ -191,6 +211,9 @@ func (e *Encoder) onPool(ctx context.Context, j *job, s *sink) error {
 	e.stats.pooled.Add(1)
 	j.wake = make(chan struct{}, 1)
 	j.cursor.trusted = false
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
 	if err := e.pool.begin(j); err != nil {
 		return err
 	}
@@ -218,6 +241,9 @@ func (e *Encoder) await(ctx context.Context, j *job, s *sink) (callsUser bool, e
 	for {
 		select {
 		case <-j.wake:
+			if ctx.Err() != nil {
+				return false, context.Cause(ctx)
+			}
 		case <-ctx.Done():
 			return false, context.Cause(ctx)
 		case <-timeout:
@@ -266,10 +292,15 @@ func (e *Encoder) onCaller(ctx context.Context, j *job, s *sink) error {
 	}
 }
 
+// Held is about how many bytes of output Encode holds for a value that can be
+// cut, once it streams: the segment being written, and the one that is ready.
+func (e *Encoder) Held() int64 {
+	return int64((maxReady + 1) * (e.cfg.writeSize + e.cfg.quantum))
+}
+
 // MaxHeld is about how many bytes of output Encode holds at the most for a
-// value that can be cut: the hold, or, once it streams, the segments being
-// filled, ready and being written.
+// value that can be cut, which is while the first write goes on: the hold, the
+// segment that went beyond it, and those that became ready since.
 func (e *Encoder) MaxHeld() int64 {
-	segment := e.cfg.writeSize + e.cfg.quantum
-	return int64(max(e.cfg.hold+segment, (maxReady+2)*segment))
+	return int64(e.cfg.hold + (maxReady+1)*(e.cfg.writeSize+e.cfg.quantum))
 }

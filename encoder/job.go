@@ -12,16 +12,17 @@ const (
 )
 
 // maxReady is how many filled segments may wait for the caller before their
-// job is parked: with the one being written and the one being filled, a client
-// that never reads holds three.
+// job is parked: with the one being written, a client that stops reading holds
+// two.
 const maxReady = 1
 
 // job is one value that is more than a quantum. While it runs on the pool, the
 // cursor and the open segment belong to the worker, otherwise to the caller.
 type job struct {
 	cursor    cursor
-	open      *segment
-	whole     bool // into one segment of any length
+	segments  *segmentPool
+	open      *segment // nil until there is something to put in
+	whole     bool     // into one segment of any length
 	writeSize int
 
 	err      error // why it is done, if not because it is complete
@@ -55,6 +56,9 @@ func (j *job) begin(first *segment) (complete bool, err error) {
 // advance encodes about a quantum. It returns the segment if that filled it,
 // but not the last one, which stays open.
 func (j *job) advance() (full *segment, complete bool, err error) {
+	if j.open == nil {
+		j.open = j.segments.get()
+	}
 	if j.whole {
 		j.open.buf = j.cursor.grow(j.open.buf, j.cursor.quantum)
 	}
@@ -62,7 +66,7 @@ func (j *job) advance() (full *segment, complete bool, err error) {
 	if err != nil || complete || j.whole || len(j.open.buf) < j.writeSize {
 		return nil, complete, err
 	}
-	full, j.open = j.open, j.open.home.get()
+	full, j.open = j.open, nil // a parked job has no use for the next one yet
 	return full, false, nil
 }
 

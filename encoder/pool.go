@@ -20,19 +20,22 @@ type pool struct {
 	ants  *ants.Pool
 	limit int // most jobs that may wait
 
-	mu      sync.Mutex
-	queue   ring // guarded by mu
-	workers int  // running or about to; guarded by mu
-	most    int  // workers at the same time
-	jobs    int  // accepted and not yet ended; guarded by mu
-	closed  bool // guarded by mu
-	drained chan struct{}
+	mu       sync.Mutex
+	queue    ring // guarded by mu
+	workers  int  // running or about to; guarded by mu
+	starting int  // of those, about to take their first job; guarded by mu
+	most     int  // workers at the same time
+	jobs     int  // accepted and not yet ended; guarded by mu
+	closed   bool // guarded by mu
+	drained  chan struct{}
 }
 
 func newPool(workers, limit int) (*pool, error) {
 	// One goroutine more than we ever use: the one that just ran out of work
-	// may not yet have been given back when the next is wanted.
-	a, err := ants.NewPool(workers+1, ants.WithExpiryDuration(10*time.Second))
+	// may not yet have been given back when the next is wanted. Where that is
+	// not enough ants must not block: its waiters can miss the wake-up of a
+	// goroutine that expires, and know no context.
+	a, err := ants.NewPool(workers+1, ants.WithExpiryDuration(10*time.Second), ants.WithNonblocking(true))
 	if err != nil {
 		return nil, err
 	}
@@ -47,7 +50,9 @@ func (p *pool) begin(j *job) error {
 		p.mu.Unlock()
 		return ErrClosed
 	}
-	if p.waiting() >= p.limit {
+	if p.waiting()-p.starting >= p.limit {
+		// A job that a worker is on its way to does not wait for one: a burst
+		// on an idle pool is not refused while there are workers left.
 		p.mu.Unlock()
 		return ErrOverloaded
 	}
@@ -64,11 +69,12 @@ func (p *pool) push(j *job) {
 	start := p.workers < p.most
 	if start {
 		p.workers++
+		p.starting++
 	}
 	p.mu.Unlock()
 	if start && p.ants.Submit(p.work) != nil {
-		// ants refuses nobody before it is released, which is after the last
-		// job. Were it to, the job must not be lost for that.
+		// All of ants' goroutines are on their way back to it. The job must
+		// not wait for that, and not be lost.
 		go p.work()
 	}
 }
@@ -76,6 +82,7 @@ func (p *pool) push(j *job) {
 // work runs quanta until nothing is queued.
 func (p *pool) work() {
 	p.mu.Lock()
+	p.starting--
 	for {
 		j := p.queue.pop()
 		if j == nil {
@@ -169,20 +176,22 @@ func (p *pool) end(j *job) {
 // workers back.
 func (p *pool) close(ctx context.Context) error {
 	p.mu.Lock()
-	first := !p.closed
-	p.closed = true
-	if first && p.jobs == 0 {
+	if !p.closed && p.jobs == 0 {
 		close(p.drained)
 	}
+	p.closed = true
 	p.mu.Unlock()
 	select {
 	case <-p.drained:
-	case <-ctx.Done():
-		return ctx.Err()
+	default:
+		select {
+		case <-p.drained:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
-	if first {
-		p.ants.Release()
-	}
+	// Not only the first to close: that one's context may have ended before.
+	p.ants.Release()
 	return nil
 }
 

@@ -14,17 +14,22 @@ type sink struct {
 	written int64
 }
 
-// put takes over a segment, and writes it unless it may still be held.
+// put takes over a segment that others follow, and writes it unless it may
+// still be held.
 func (s *sink) put(seg *segment) error {
-	if !s.flowing {
-		s.held = append(s.held, seg)
-		s.size += len(seg.buf)
-		if s.size <= s.hold {
-			return nil
-		}
-		return s.flow()
+	if s.flowing {
+		return s.write(seg)
 	}
-	return s.write(seg)
+	s.keep(seg)
+	if s.size <= s.hold {
+		return nil
+	}
+	return s.flow()
+}
+
+func (s *sink) keep(seg *segment) {
+	s.held = append(s.held, seg)
+	s.size += len(seg.buf)
 }
 
 // flow writes all that is held; from then on nothing is.
@@ -51,11 +56,12 @@ func (s *sink) write(seg *segment) error {
 	return err
 }
 
-// finish follows the last segment.
-func (s *sink) finish() error {
+// finish takes over the last segment.
+func (s *sink) finish(last *segment) error {
 	if s.flowing {
-		return nil
+		return s.write(last)
 	}
+	s.keep(last)
 	if w, ok := s.w.(interface{ SetSize(int64) }); ok {
 		w.SetSize(int64(s.size))
 	}

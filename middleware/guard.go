@@ -26,7 +26,7 @@ type Guard struct {
 	gate   *admission.Gate
 	server *server.Server
 	log    *slog.Logger
-	held   int64 // most that a streamed response holds of the encoder's memory
+	held   int64 // what a streamed response holds of the encoder's memory
 }
 
 // New returns a Guard. The error names every option that is out of its range.
@@ -51,7 +51,7 @@ func New(opts ...Option) (*Guard, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &Guard{cfg: cfg, enc: enc, probes: probes, server: srv, log: cfg.log, held: enc.MaxHeld()}
+	g := &Guard{cfg: cfg, enc: enc, probes: probes, server: srv, log: cfg.log, held: enc.Held()}
 	g.gate = admission.New(admission.Config{
 		Floor:      floor,
 		Runnable:   runnablePerProc,

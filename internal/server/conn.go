@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -65,12 +66,29 @@ func newConn(nc net.Conn, stall time.Duration) *Conn {
 // NetConn returns the connection that c wraps.
 func (c *Conn) NetConn() net.Conn { return c.Conn }
 
+// longWrite is how much is given to the kernel before other goroutines get a
+// turn. Copying as much as a socket takes, 4 MB and more, keeps a processor
+// for milliseconds, of which the scheduler hears nothing.
+const longWrite = 512 << 10
+
 // Write writes all of p, however long that takes a client that reads.
 func (c *Conn) Write(p []byte) (int, error) {
 	if c.observed.Load() && len(p) >= observedWrite {
 		c.watch.begin(len(p))
 		defer c.watch.end()
 	}
+	for n := 0; ; runtime.Gosched() {
+		piece := p[n:min(n+longWrite, len(p))]
+		m, err := c.write(piece)
+		n += m
+		if err != nil || n == len(p) {
+			return n, err
+		}
+	}
+}
+
+// write writes all of p, trying again for as long as the client moves.
+func (c *Conn) write(p []byte) (int, error) {
 	n, err := c.Conn.Write(p)
 	if err == nil {
 		return n, nil
