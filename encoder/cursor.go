@@ -294,7 +294,7 @@ func (c *cursor) field(dst []byte, f *frame) ([]byte, error) {
 			return dst, errCallsUser
 		}
 		x, addr := fd.at(f.x, f.addr)
-		if x == nil || fd.omitted(x) {
+		if x == nil || fd.omitted(x, addr) {
 			f.i++
 			continue
 		}

@@ -125,14 +125,16 @@ func (e *Encoder) marshal(ctx context.Context, v any, rest func(context.Context,
 func (e *Encoder) gather(ctx context.Context, v any, rest func(context.Context, *job, *sink) error) ([]byte, error) {
 	first := e.firsts.get()
 	defer first.free()
-	j := e.newJob(v)
-	complete, err := j.begin(first)
+	c := e.cursor(v)
+	complete, err := c.fill(first)
 	if err != nil {
 		return nil, err
 	}
 	if complete {
 		return bytes.Clone(first.buf), nil
 	}
+	j := e.newJob(v)
+	j.cursor = c
 	j.whole = true
 	j.open = &segment{buf: append(j.cursor.grow(nil, len(first.buf)), first.buf...)}
 	if err := rest(ctx, j, nil); err != nil {
@@ -162,8 +164,8 @@ func (e *Encoder) Encode(ctx context.Context, w io.Writer, v any) (n int64, err 
 // stream encodes v into s.
 func (e *Encoder) stream(ctx context.Context, v any, s *sink) error {
 	first := e.firsts.get()
-	j := e.newJob(v)
-	complete, err := j.begin(first)
+	c := e.cursor(v)
+	complete, err := c.fill(first)
 	if err != nil {
 		first.free()
 		return err
@@ -171,6 +173,8 @@ func (e *Encoder) stream(ctx context.Context, v any, s *sink) error {
 	if complete {
 		return s.finish(first)
 	}
+	j := e.newJob(v)
+	j.cursor = c
 	j.open = e.segments.get()
 	j.open.buf = append(j.open.buf, first.buf...)
 	first.free()
@@ -185,9 +189,15 @@ func (e *Encoder) stream(ctx context.Context, v any, s *sink) error {
 	return s.finish(j.open)
 }
 
+// cursor returns the beginning of v. It stays on the stack for all that is
+// complete within a quantum.
+func (e *Encoder) cursor(v any) cursor {
+	return cursor{root: v, quantum: e.cfg.quantum, trusted: true}
+}
+
 func (e *Encoder) newJob(v any) *job {
 	return &job{
-		cursor:    cursor{root: v, quantum: e.cfg.quantum, trusted: true},
+		cursor:    e.cursor(v),
 		segments:  e.segments,
 		writeSize: e.cfg.writeSize,
 	}
@@ -284,12 +294,21 @@ func (e *Encoder) onCaller(ctx context.Context, j *job, s *sink) error {
 		if err != nil || complete {
 			return err
 		}
-		if full != nil {
-			if err := s.put(full); err != nil {
-				return err
-			}
+		if full == nil {
+			continue
+		}
+		if err := e.putIdle(s, full); err != nil {
+			return err
 		}
 	}
+}
+
+// putIdle is put on the caller's goroutine. A writer may wait for its client:
+// that is no work.
+func (e *Encoder) putIdle(s *sink, full *segment) error {
+	e.stats.inline.Add(-1)
+	defer e.stats.inline.Add(1) // also when the writer panics
+	return s.put(full)
 }
 
 // Held is about how many bytes of output Encode holds for a value that can be

@@ -110,7 +110,7 @@ func fieldTraits(f *field) traits {
 		tr |= needsStd // sonic keeps -0
 	}
 	if f.isZero != nil {
-		tr |= needsStd | callsUser
+		tr |= needsStd | callsUser | addressable // it may have a pointer receiver, and write
 	}
 	return tr
 }

@@ -48,7 +48,7 @@ func (f *field) at(x unsafe.Pointer, addr bool) (unsafe.Pointer, bool) {
 }
 
 // omitted reports whether the field at x is left out.
-func (f *field) omitted(x unsafe.Pointer) bool {
+func (f *field) omitted(x unsafe.Pointer, addr bool) bool {
 	if !f.omitEmpty && !f.omitZero {
 		return false
 	}
@@ -69,6 +69,12 @@ func (f *field) omitted(x unsafe.Pointer) bool {
 	}
 	if f.omitZero {
 		if f.isZero != nil {
+			if !addr {
+				// IsZero may write, and not to what is not addressable.
+				c := reflect.New(f.typ).Elem()
+				c.Set(v)
+				v = c
+			}
 			return f.isZero(v)
 		}
 		return v.IsZero()

@@ -47,12 +47,6 @@ func (j *job) signal() {
 	}
 }
 
-// begin encodes the first quantum.
-func (j *job) begin(first *segment) (complete bool, err error) {
-	first.buf, complete, err = j.cursor.next(first.buf)
-	return complete, err
-}
-
 // advance encodes about a quantum. It returns the segment if that filled it,
 // but not the last one, which stays open.
 func (j *job) advance() (full *segment, complete bool, err error) {
@@ -101,6 +95,12 @@ func newSegmentPool(size, most int) *segmentPool {
 	p := &segmentPool{most: most}
 	p.pool.New = func() any { return &segment{make([]byte, 0, size), p} }
 	return p
+}
+
+// fill is next into a segment.
+func (c *cursor) fill(s *segment) (complete bool, err error) {
+	s.buf, complete, err = c.next(s.buf)
+	return complete, err
 }
 
 func (p *segmentPool) get() *segment { return p.pool.Get().(*segment) }

@@ -29,7 +29,8 @@ func appendLeaf(dst []byte, p *plan, x unsafe.Pointer, addr bool, tr traits) ([]
 			return b, nil
 		}
 	}
-	if addr || p.typ.Kind() == reflect.Interface {
+	plainByte := p.typ.Kind() == reflect.Uint8 && p.traits&addressable == 0 // a slice of them is a string
+	if addr && !plainByte || p.typ.Kind() == reflect.Interface {
 		// The only element of a slice is addressable and has the static type,
 		// so marshalers are found, and named in errors, as they are in the
 		// whole value.

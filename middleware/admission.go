@@ -17,9 +17,8 @@ import (
 	"github.com/probelane/probelane/internal/server"
 )
 
-// writer is the ResponseWriter of a request that a guard watches. The guard's
-// JSON finds its way back to the guard by it, however many writers other
-// middleware has put around it.
+// writer is the ResponseWriter of a request that a guard watches. JSON finds its
+// way back to the guard by it, through all writers that have Unwrap.
 type writer struct {
 	gin.ResponseWriter
 	guard  *Guard
@@ -29,38 +28,44 @@ type writer struct {
 
 var _ gin.ResponseWriter = (*writer)(nil)
 
-// built tells the gate, before anything leaves, that what is going to be
-// answered exists; of a handler that streams or hijacks, that it has begun.
-func (w *writer) built() {
+// built tells the gate, before n bytes leave, that what is going to be answered
+// exists.
+func (w *writer) built(n int) {
 	if w.ticket != nil {
 		w.ticket.Built(0)
+		w.ticket.Outgrown(int64(max(w.Size(), 0) + n))
 	}
 }
 
 func (w *writer) Write(p []byte) (int, error) {
-	w.built()
+	w.built(len(p))
 	return w.ResponseWriter.Write(p)
 }
 
 func (w *writer) WriteString(s string) (int, error) {
-	w.built()
+	w.built(len(s))
 	return w.ResponseWriter.WriteString(s)
 }
 
 func (w *writer) Flush() {
-	w.built()
+	if w.ticket != nil {
+		w.ticket.Opened()
+	}
 	w.ResponseWriter.Flush()
 }
 
 func (w *writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	w.built()
+	if w.ticket != nil {
+		w.ticket.Opened()
+	}
 	return w.ResponseWriter.Hijack()
 }
 
-// leave gives the request's place up. What was cut short says nothing about
-// what its route costs.
+// leave gives the request's place up. What was cut short, refused or not found
+// says nothing about what its route costs.
 func (w *writer) leave(ctx context.Context) {
-	if ctx.Err() != nil || w.Status() >= http.StatusInternalServerError {
+	status := w.Status()
+	if ctx.Err() != nil || status >= 500 || status >= 300 && !w.ticket.Unknown() {
 		w.ticket.Abandon()
 		return
 	}
@@ -96,25 +101,33 @@ func (g *Guard) Handler() gin.HandlerFunc {
 			c.Abort()
 			return
 		}
-		g.admit(c)
+		if w := watched(c.Writer); w != nil && w.guard == g {
+			return // the server around the engine has admitted it
+		}
+		g.admit(c, g.route(c.Request.Method, c.FullPath()))
 	}
 }
 
-// admit runs the rest of the chain once there is room for it.
-func (g *Guard) admit(c *gin.Context) {
-	if w := watched(c.Writer); w != nil && w.guard == g {
-		return // by the server around the engine; gin goes on with the chain
+// route is what the gate knows a route by, nil if requests to it just pass.
+func (g *Guard) route(method, path string) *admission.Route {
+	if path == "" || g.cfg.exempt[path] {
+		return nil
 	}
+	return g.gate.Route(method + " " + path)
+}
+
+// admit runs the rest of the chain once there is room for it.
+func (g *Guard) admit(c *gin.Context, route *admission.Route) {
 	w := &writer{ResponseWriter: c.Writer, guard: g}
-	if path := c.FullPath(); path != "" && !g.cfg.exempt[path] {
-		t, err := g.gate.Enter(c.Request.Context(), g.gate.Route(c.Request.Method+" "+path))
+	if route != nil {
+		t, err := g.gate.Enter(c.Request.Context(), route)
 		if err != nil {
 			g.shed(c, err)
 			return
 		}
 		w.ticket = t
 		defer w.leave(c.Request.Context())
-		if t.Heavy() {
+		if t.Heavy() && c.Request.ProtoMajor == 1 {
 			if conn := server.FromContext(c.Request.Context()); conn != nil {
 				conn.SetObserver(t)
 				defer conn.SetObserver(nil)

@@ -40,17 +40,22 @@ var installed sync.Mutex
 func (g *Guard) InstallCodec() (restore func()) {
 	installed.Lock()
 	defer installed.Unlock()
-	former := ginjson.API
+	former, before := ginjson.API, current.Load()
 	ours := &codec{former, g.enc}
 	ginjson.API = ours
+	current.Store(g)
 	return sync.OnceFunc(func() {
 		installed.Lock()
 		defer installed.Unlock()
 		if ginjson.API == ginjson.Core(ours) {
 			ginjson.API = former
+			current.Store(before)
 		}
 	})
 }
+
+// current is the guard whose codec is installed.
+var current atomic.Pointer[Guard]
 
 // failures remembers on which goroutines c.JSON could not encode its value.
 // gin answers that with an empty 200, and the handler's gin.Context, which has
@@ -60,8 +65,9 @@ func (g *Guard) InstallCodec() (restore func()) {
 var failures failed
 
 type failed struct {
-	n  atomic.Int64
-	on sync.Map // number of the goroutine → nothing
+	any atomic.Bool // whether there are any
+	mu  sync.Mutex
+	on  map[uint64]struct{} // numbers of goroutines; guarded by mu
 }
 
 // maxFailures bounds what is remembered of failures outside of any request,
@@ -69,24 +75,26 @@ type failed struct {
 const maxFailures = 1024
 
 func (f *failed) note() {
-	if f.n.Load() >= maxFailures {
-		f.on.Clear()
-		f.n.Store(0)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.on == nil || len(f.on) >= maxFailures {
+		f.on = map[uint64]struct{}{}
 	}
-	if _, was := f.on.LoadOrStore(goroutine(), nil); !was {
-		f.n.Add(1)
-	}
+	f.on[goroutine()] = struct{}{}
+	f.any.Store(true)
 }
 
 // take reports whether this goroutine has failed since it was last asked.
 func (f *failed) take() bool {
-	if f.n.Load() == 0 {
+	if !f.any.Load() {
 		return false
 	}
-	_, was := f.on.LoadAndDelete(goroutine())
-	if was {
-		f.n.Add(-1)
-	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	number := goroutine()
+	_, was := f.on[number]
+	delete(f.on, number)
+	f.any.Store(len(f.on) > 0)
 	return was
 }
 

@@ -88,7 +88,15 @@ func Default() gin.HandlerFunc {
 // Serve it on a listener from Listener: a server alone cannot tell a client
 // that reads slowly from one that does not read.
 func (g *Guard) Server(engine *gin.Engine) *http.Server {
-	return g.server.HTTP(g.front(engine))
+	srv := g.server.HTTP(g.front(engine))
+	if engine.UseH2C {
+		// gin's own way hijacks the connection, behind probes and admission.
+		srv.Protocols = new(http.Protocols)
+		srv.Protocols.SetHTTP1(true)
+		srv.Protocols.SetHTTP2(true)
+		srv.Protocols.SetUnencryptedHTTP2(true)
+	}
+	return srv
 }
 
 // Listener returns ln with connections that are cut once their client has
@@ -122,12 +130,17 @@ func (g *Guard) around(inner *gin.Engine) http.Handler {
 	outer.UseEscapedPath = inner.UseEscapedPath
 	outer.UnescapePathValues = inner.UnescapePathValues
 	outer.RemoveExtraSlash = inner.RemoveExtraSlash
-	handler := inner.Handler()
-	chain := []gin.HandlerFunc{g.admit, func(c *gin.Context) { handler.ServeHTTP(c.Writer, c.Request) }}
-	for _, route := range inner.Routes() {
-		outer.Handle(route.Method, route.Path, chain...)
+	pass := func(c *gin.Context) { inner.ServeHTTP(c.Writer, c.Request) }
+	for _, r := range inner.Routes() {
+		route := g.route(r.Method, r.Path)
+		outer.Handle(r.Method, r.Path, func(c *gin.Context) { g.admit(c, route) }, pass)
 	}
-	outer.NoRoute(chain...)
+	outer.NoRoute(func(c *gin.Context) {
+		g.admit(c, nil)
+		// An empty 404 of inner's is meant to be one: without this outer would
+		// add gin's own text.
+		c.Writer.WriteHeaderNow()
+	}, pass)
 	return outer
 }
 

@@ -22,15 +22,17 @@ import (
 // once streaming has begun the body is cut so that every client notices. If the
 // encoder is overloaded the response is a 503 with Retry-After.
 //
-// It uses the guard that the request has come through. Without one it uses an
+// It uses the guard that the request has come through, or, where a writer in
+// between hides it, the one whose codec is installed. Without any it uses an
 // encoder of its own with default settings, which lives as long as the process.
 func JSON(c *gin.Context, code int, v any) {
-	w := watched(c.Writer)
-	if w != nil {
+	if w := watched(c.Writer); w != nil {
 		w.guard.json(c, w, code, v)
-		return
+	} else if g := current.Load(); g != nil {
+		g.json(c, nil, code, v)
+	} else {
+		stray().json(c, nil, code, v)
 	}
-	stray().json(c, nil, code, v)
 }
 
 // JSON is the package's JSON with g's encoder.
@@ -53,7 +55,7 @@ func (g *Guard) json(c *gin.Context, w *writer, code int, v any) {
 		h["Content-Type"] = jsonContentType
 	}
 	c.Status(code)
-	if code < 200 || code == http.StatusNoContent || code == http.StatusNotModified {
+	if code >= 100 && code < 200 || code == http.StatusNoContent || code == http.StatusNotModified {
 		c.Writer.WriteHeaderNow()
 		return
 	}
@@ -79,6 +81,8 @@ func (g *Guard) json(c *gin.Context, w *writer, code int, v any) {
 	_ = c.Error(err)
 	c.Abort()
 	switch {
+	case errors.Is(err, http.ErrContentLength), errors.Is(err, http.ErrHandlerTimeout):
+		// Another answer has been given already, and is whole.
 	case b.begun:
 		server.Cut(c.Writer, c.Request)
 	case errors.Is(err, encoder.ErrOverloaded), errors.Is(err, encoder.ErrClosed), c.Request.Context().Err() != nil:

@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/probelane/probelane/internal/sched"
@@ -104,7 +105,8 @@ type Ticket struct {
 	route   *Route
 	weight  int64 // guarded by the gate's mu; 0 once it has left
 	writing bool  // guarded by the gate's mu; waits for its client
-	built   bool
+	left    bool  // guarded by the gate's mu
+	built   atomic.Bool
 	unknown bool  // entered before its route had answered
 	from    int64 // bytes allocated in the process when it entered; 0 if not measured
 	rivals  int   // heavy requests that were building then, itself among them
@@ -114,7 +116,13 @@ type Ticket struct {
 // Enter lets a request in, at once or when there is room. The error is the
 // context's, ErrQueueFull, ErrTimeout or ErrClosed; the ticket is then nil.
 func (g *Gate) Enter(ctx context.Context, r *Route) (*Ticket, error) {
-	s := g.signals(!r.light.Load())
+	light := r.light.Load()
+	if light {
+		if t := g.passFloor(r); t != nil {
+			return t, nil
+		}
+	}
+	s := g.signals(!light)
 	g.mu.Lock()
 	if g.closed {
 		g.mu.Unlock()
@@ -145,6 +153,17 @@ func (g *Gate) Enter(ctx context.Context, r *Route) (*Ticket, error) {
 	}
 	g.mu.Unlock()
 	return g.wait(ctx, w)
+}
+
+// passFloor lets a light request in that needs no signals to be: most are, in
+// a process that is not flooded.
+func (g *Gate) passFloor(r *Route) *Ticket {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.closed || g.waiting > 0 || g.inFlight >= g.cfg.Floor {
+		return nil
+	}
+	return g.admit(r, signals{})
 }
 
 func (g *Gate) wait(ctx context.Context, w *waiter) (*Ticket, error) {
@@ -190,6 +209,9 @@ func (g *Gate) wait(ctx context.Context, w *waiter) (*Ticket, error) {
 // what it does.
 func (t *Ticket) Heavy() bool { return t.from > 0 }
 
+// Unknown reports whether the request entered before its route had answered.
+func (t *Ticket) Unknown() bool { return t.unknown }
+
 // Built says that what the request is going to answer exists now: the value
 // that is to be streamed, or the whole response. Its weight becomes what was
 // allocated meanwhile, shared among the heavy requests that were building at
@@ -201,18 +223,19 @@ func (t *Ticket) Heavy() bool { return t.from > 0 }
 // is bounded: by the route's usual weight, or by the working set where that is
 // not known.
 func (t *Ticket) Built(pooled int64) {
-	if t.built {
-		return
-	}
-	t.built = true
-	if t.from == 0 {
+	if t.from == 0 || t.built.Swap(true) {
 		return
 	}
 	g := t.gate
 	allocated := g.cfg.allocated()
 	g.mu.Lock()
-	t.grown = (allocated - t.from) * 2 / int64(t.rivals+g.building)
+	defer g.mu.Unlock()
+	share := t.rivals + g.building
 	g.known(t)
+	if t.left {
+		return // a handler that goes on after its request has ended
+	}
+	t.grown = (allocated - t.from) * 2 / int64(share)
 	value := min(t.grown, maxGrowth*t.weight)
 	if t.unknown {
 		value = min(t.grown, g.cfg.WorkingSet)
@@ -223,7 +246,39 @@ func (t *Ticket) Built(pooled int64) {
 	}
 	g.book(t, value+pooled)
 	g.wake()
-	g.mu.Unlock()
+}
+
+// Opened says that the request streams, or has been hijacked, without a
+// response that exists as a whole: what it holds is little, for as long as it
+// may last, and tells nothing of its route.
+func (t *Ticket) Opened() {
+	if t.from == 0 || t.built.Swap(true) {
+		return
+	}
+	g := t.gate
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.known(t)
+	if !t.left {
+		g.book(t, min(t.weight, lightWeight))
+		g.wake()
+	}
+}
+
+// Outgrown says that a request of a light route is about to have answered so
+// many bytes after all. They are booked at once: it may take its client long to
+// read them.
+func (t *Ticket) Outgrown(bytes int64) {
+	if t.from > 0 || bytes <= lightWeight || t.built.Swap(true) {
+		return
+	}
+	g := t.gate
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if !t.left {
+		t.route.learn(bytes, 0)
+		g.book(t, bytes)
+	}
 }
 
 // known ends a ticket's building.
@@ -301,7 +356,7 @@ func (t *Ticket) Leave(bytes, pooled int64) {
 	}
 	if t.from > 0 {
 		t.route.learn(min(t.grown, maxGrowth*bytes), pooled)
-	} else if bytes > lightWeight {
+	} else if bytes > lightWeight && !t.built.Load() {
 		// A light route has turned heavy. What it holds is measured next time.
 		t.route.learn(bytes, pooled)
 	}
@@ -321,9 +376,10 @@ func (t *Ticket) Abandon() {
 
 func (g *Gate) leave(t *Ticket) {
 	g.inFlight--
-	if t.from > 0 && !t.built {
+	if t.from > 0 && !t.built.Swap(true) {
 		g.known(t)
 	}
+	t.left = true
 	g.book(t, 0)
 	g.wake()
 }

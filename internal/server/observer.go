@@ -46,7 +46,7 @@ type writeWatch struct {
 	timer   *time.Timer // kept from write to write
 	n       int
 	writing bool
-	told    bool
+	told    WriteObserver // who has heard WriteBegin and is owed WriteEnd
 }
 
 func (w *writeWatch) begin(n int) {
@@ -65,9 +65,9 @@ func (w *writeWatch) begin(n int) {
 func (w *writeWatch) waits() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.writing && !w.told && w.o != nil {
-		w.told = true
-		w.o.WriteBegin(w.n)
+	if w.writing && w.told == nil && w.o != nil {
+		w.told = w.o
+		w.told.WriteBegin(w.n)
 	}
 }
 
@@ -76,8 +76,8 @@ func (w *writeWatch) end() {
 	defer w.mu.Unlock()
 	w.timer.Stop()
 	w.writing = false
-	if w.told {
-		w.told = false
-		w.o.WriteEnd(w.n)
+	if w.told != nil {
+		w.told.WriteEnd(w.n)
+		w.told = nil
 	}
 }
