@@ -247,7 +247,6 @@ type client struct {
 	values [][]traced
 	mixed  []any // has to go on in the caller's goroutine half-way
 	wants  [][]byte
-	turn   int
 }
 
 func newClient(t *testing.T, e *Encoder, total *tally) *client {
