@@ -10,5 +10,5 @@
 // of examples/starvation, floods them, and reports what became of the probes.
 //
 // results.sh makes every published figure with the server and its load on
-// cores of their own; README.md says how.
+// cores of their own; RESULTS.md says how.
 package benchmarks

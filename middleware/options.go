@@ -130,21 +130,22 @@ func WithProbes(opts ...probe.Option) Option {
 // request. It has to be longer than the proxy in front keeps its own, or the
 // proxy sends requests into connections that are just being closed: 60 s for
 // AWS ALB, nginx and ingress-nginx, 90 s for Traefik and Go clients, 300 s for
-// OCI, 600 s for GCP, an hour for Envoy and Istio. The default is 120 s; zero
-// and negative values are errors.
+// OCI, 600 s for GCP, an hour for Envoy and Istio. The default is 120 s; 0
+// keeps it for ever, and negative values are errors.
 func WithIdleTimeout(d time.Duration) Option { return func(c *config) { c.server.IdleTimeout = d } }
 
-// WithWriteStall sets how long one write to a client may make no progress
-// before the connection is closed. It replaces http.Server's WriteTimeout,
-// which counts from the request on, and so cuts long downloads. The default is
-// 30 s; zero and negative values are errors.
+// WithWriteStall sets how long a client may take nothing of a response before
+// its connection is cut, which may come up to three eighths later. It replaces
+// http.Server's WriteTimeout, which counts from the request on, and so cuts long
+// downloads. The default is 30 s; 0 waits for ever, and negative values are
+// errors.
 func WithWriteStall(d time.Duration) Option { return func(c *config) { c.server.WriteStall = d } }
 
 // WithDrain sets how long a server that is told to stop goes on accepting
 // connections, with readiness at 503 and "Connection: close" on every
 // response, and how long it then waits for requests to finish. Both together
 // must fit in the pod's terminationGracePeriodSeconds. Zero for the first stops
-// accepting at once; the defaults are those of Server.
+// accepting at once; the defaults are 5 s and 20 s.
 func WithDrain(accepting, finishing time.Duration) Option {
 	return func(c *config) { c.server.DrainTime, c.server.ShutdownTimeout = accepting, finishing }
 }
