@@ -92,7 +92,9 @@ func TestRoutingIsTheEnginesOwn(t *testing.T) {
 	noRoute.NoRoute(func(c *gin.Context) { c.String(404, "my own 404") })
 	silent := engine()
 	silent.NoRoute(func(c *gin.Context) { c.Status(200) })
-	for name, r := range map[string]*gin.Engine{"plain": engine(), "own 404": noRoute, "404 turned into 200": silent} {
+	empty := engine()
+	empty.NoRoute(func(c *gin.Context) { c.AbortWithStatus(404) })
+	for name, r := range map[string]*gin.Engine{"plain": engine(), "own 404": noRoute, "404 turned into 200": silent, "empty 404": empty} {
 		s := serve(t, r)
 		s.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 		for _, path := range []string{
@@ -106,6 +108,22 @@ func TestRoutingIsTheEnginesOwn(t *testing.T) {
 				t.Errorf("%s, GET %s: got %d %q, want %d %q", name, path, resp.StatusCode, body, want.Code, want.Body)
 			}
 		}
+	}
+}
+
+func TestUseH2CKeepsProbesAndAdmission(t *testing.T) {
+	r := gin.New()
+	r.UseH2C = true
+	r.GET("/x", func(c *gin.Context) { c.String(200, c.Request.Proto) })
+	s := serve(t, r)
+	s.client.Transport = &http.Transport{Protocols: new(http.Protocols)}
+	s.client.Transport.(*http.Transport).Protocols.SetUnencryptedHTTP2(true)
+	s.wantStatus("/livez", 200)
+	if _, body := s.get("/x"); body != "HTTP/2.0" {
+		t.Errorf("served by %s", body)
+	}
+	if got := s.guard.Stats().Admitted; got != 1 {
+		t.Errorf("admitted %d requests, want 1", got)
 	}
 }
 

@@ -336,3 +336,16 @@ func TestOtherJSONCallsKeepTheirOutput(t *testing.T) {
 		}
 	}
 }
+
+func TestJSONKeepsTheStatusAndSurvivesASecondAnswer(t *testing.T) {
+	r := gin.New()
+	r.GET("/kept", func(c *gin.Context) { c.Status(202); JSON(c, -1, gin.H{"a": 1}) })
+	r.GET("/twice", func(c *gin.Context) { JSON(c, 400, gin.H{"a": 1}); JSON(c, 200, gin.H{"b": 2}) })
+	s := serve(t, r)
+	if resp, body := s.get("/kept"); resp.StatusCode != 202 || body != `{"a":1}` {
+		t.Errorf("-1: got %d %q", resp.StatusCode, body)
+	}
+	if resp, body := s.get("/twice"); resp.StatusCode != 400 || body != `{"a":1}` {
+		t.Errorf("twice: got %d %q, want the first answer whole", resp.StatusCode, body)
+	}
+}
