@@ -70,8 +70,8 @@ func (c *cursor) next(dst []byte) (_ []byte, done bool, err error) {
 // cycle it names the type that closes it, which depends on where it began to
 // look.
 func (c *cursor) exact(err error) error {
-	var cycle *json.UnsupportedValueError
-	if errors.As(err, &cycle) && strings.HasPrefix(cycle.Str, "encountered a cycle") {
+	// Not errors.As: a marshaler may return the like from a value of its own.
+	if cycle, ok := err.(*json.UnsupportedValueError); ok && strings.HasPrefix(cycle.Str, "encountered a cycle") {
 		if _, whole := json.Marshal(c.root); whole != nil {
 			return whole
 		}

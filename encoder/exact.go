@@ -26,6 +26,15 @@ const sonicOptions = encoder.SortMapKeys | encoder.CompactMarshaler |
 // when it compiles the type: [65536]byte takes 3.5 s, [100000]float64 7.6 s.
 const maxSonicArray = 64
 
+// unrolled is how many elements an array has in all its dimensions.
+func unrolled(t reflect.Type) int {
+	n := 1
+	for ; t.Kind() == reflect.Array && n <= maxSonicArray; t = t.Elem() {
+		n *= t.Len()
+	}
+	return n
+}
+
 // traits say what must be known of a type before it is encoded. Those of a
 // type include those of everything it contains.
 type traits uint8

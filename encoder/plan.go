@@ -160,7 +160,7 @@ func traitsOf(t reflect.Type, seen map[reflect.Type]bool) traits {
 	tr := kindTraits(t.Kind())
 	switch t.Kind() {
 	case reflect.Array:
-		if t.Len() > maxSonicArray {
+		if unrolled(t) > maxSonicArray {
 			tr |= needsStd
 		}
 		tr |= traitsOf(t.Elem(), seen)

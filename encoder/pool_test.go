@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"runtime"
 	"slices"
@@ -111,25 +112,65 @@ func TestWorkersLeaveWhenThereIsNothingToDo(t *testing.T) {
 	}
 }
 
-// A job in the middle of its quantum can be neither withdrawn nor given up.
-func TestAnEndedJobIsReadNoMore(t *testing.T) {
-	e := made(t, WithWorkers(2), WithQuantum(1<<10))
-	v := traceds(2_000)
-	for i := range 100 {
+func TestAJobThatIsGivenUpIsReadNoMoreWhetherOthersWaitOrNot(t *testing.T) {
+	for jobs := 1; jobs <= 4; jobs++ {
+		t.Run(fmt.Sprintf("%d jobs", jobs), func(t *testing.T) {
+			e := made(t, WithWorkers(1), WithQuantum(1<<10))
+			for range 5 {
+				var all []*job
+				for range jobs {
+					j := queuedJob(e, traceds(10_000))
+					if err := e.pool.begin(j); err != nil {
+						t.Fatal(err)
+					}
+					all = append(all, j)
+				}
+				until(func() bool {
+					e.pool.mu.Lock()
+					defer e.pool.mu.Unlock()
+					return all[0].began
+				})
+				for _, j := range all {
+					e.pool.end(j)
+					overwrite(j.cursor.root.([]traced))
+					e.pool.mu.Lock()
+					if j.state != parked {
+						t.Errorf("after it was given up its state is %d", j.state)
+					}
+					e.pool.mu.Unlock()
+				}
+			}
+		})
+	}
+}
+
+func TestAJobThatIsGivenUpEndsWithItsTurn(t *testing.T) {
+	e := made(t, WithWorkers(1), WithQuantum(1<<10))
+	v := rows(10_000) // 800 turns
+	is := func(j *job, s state, then func()) bool {
+		e.pool.mu.Lock()
+		defer e.pool.mu.Unlock()
+		if j.state != s {
+			return false
+		}
+		then()
+		return true
+	}
+	for range 100 { // or it was in its last turn, or ended while we slept
 		j := queuedJob(e, v)
 		if err := e.pool.begin(j); err != nil {
 			t.Fatal(err)
 		}
-		for range i % 7 {
-			runtime.Gosched()
-		}
-		withdrawn := e.pool.withdraw(j)
-		if withdrawn && (j.began || j.state != parked) {
-			t.Error("a job was withdrawn that has had a turn")
-		}
+		until(func() bool {
+			return is(j, running, func() { j.cancelled = true }) || is(j, parked, func() {})
+		})
+		until(func() bool { return is(j, parked, func() {}) })
 		e.pool.end(j)
-		overwrite(v)
+		if !j.done {
+			return
+		}
 	}
+	t.Error("100 jobs went on to their end")
 }
 
 func TestAJobThatHasHadATurnIsNotWithdrawn(t *testing.T) {
