@@ -769,7 +769,7 @@ func TestCloseWithNothingToWaitForIgnoresTheContext(t *testing.T) {
 func TestManyCloseAtOnceAmongManyEncodes(t *testing.T) {
 	v := rows(3_000)
 	want := marshal(t, v)
-	for range 20 {
+	for range 8 {
 		e := made(t, WithWorkers(2))
 		var wg sync.WaitGroup
 		for i := range 16 {

@@ -94,7 +94,7 @@ func TestAJobIsEncodedEvenIfAntsRefusesIt(t *testing.T) {
 func TestWorkersLeaveWhenThereIsNothingToDo(t *testing.T) {
 	e := made(t, WithWorkers(3))
 	v := rows(3_000)
-	for range 20 {
+	for range 8 {
 		var wg sync.WaitGroup
 		for range 6 {
 			wg.Go(func() {
