@@ -23,6 +23,7 @@ var errCallsUser = errors.New("encoder: user code ahead")
 // No goroutine lives in it, and only one may use it at a time.
 type cursor struct {
 	root    any
+	format  format
 	stack   []frame
 	started bool
 	trusted bool // the caller's goroutine runs it: user code may be called

@@ -150,7 +150,11 @@ func (e *Encoder) gather(ctx context.Context, v any, rest func(context.Context, 
 //
 // If all of the output is known before the first write and w has a method
 // SetSize(int64), it is called with the length first.
-func (e *Encoder) Encode(ctx context.Context, w io.Writer, v any) (n int64, err error) {
+func (e *Encoder) Encode(ctx context.Context, w io.Writer, v any, opts ...EncodeOption) (n int64, err error) {
+	var f format
+	for _, o := range opts {
+		o(&f)
+	}
 	s := sink{w: w, hold: e.cfg.hold}
 	err = errInterrupted
 	defer func() {
@@ -158,13 +162,14 @@ func (e *Encoder) Encode(ctx context.Context, w io.Writer, v any) (n int64, err 
 		n = s.written
 		e.count(n, err)
 	}()
-	return 0, e.stream(ctx, v, &s)
+	return 0, e.stream(ctx, v, f, &s)
 }
 
 // stream encodes v into s.
-func (e *Encoder) stream(ctx context.Context, v any, s *sink) error {
+func (e *Encoder) stream(ctx context.Context, v any, f format, s *sink) error {
 	first := e.firsts.get()
 	c := e.cursor(v)
+	c.format = f
 	complete, err := c.fill(first)
 	if err != nil {
 		first.free()
