@@ -21,3 +21,12 @@ func TrailingNewline() EncodeOption { return func(f *format) { f.newline = true 
 // PlainHTML leaves <, > and & in strings as they are, as json.Encoder does
 // after SetEscapeHTML(false).
 func PlainHTML() EncodeOption { return func(f *format) { f.plainHTML = true } }
+
+// html is 0 if HTML is escaped and 1 if not: there are two of what is written
+// often.
+func (f *format) html() int {
+	if f.plainHTML {
+		return 1
+	}
+	return 0
+}

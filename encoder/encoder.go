@@ -200,6 +200,10 @@ func (e *Encoder) cursor(v any) cursor {
 	return cursor{root: v, quantum: e.cfg.quantum, trusted: true}
 }
 
+// minBuffer is what a pooled buffer begins with. Most values are small, and
+// each buffer grows to what it is used for.
+const minBuffer = 4 << 10
+
 func (e *Encoder) newJob(v any) *job {
 	return &job{
 		cursor:    e.cursor(v),
