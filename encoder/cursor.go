@@ -39,6 +39,9 @@ type cursor struct {
 	// one comparison that they make anyway.
 	limit int
 
+	opened []*sequence // that have to be closed
+	flush  bool        // what was appended so far should not wait any longer
+
 	mark      place // where the search for cycles looks back to
 	markDepth int
 }
@@ -76,8 +79,9 @@ const (
 	atEntries
 	atText
 	atBytes
-	atRaw  // JSON that is there already
-	atRows // of a sequence
+	atLines // elements on lines of their own
+	atRaw   // JSON that is there already
+	atRows  // of a sequence
 )
 
 // next appends about a quantum of JSON to dst. It reports whether the value is
@@ -117,9 +121,10 @@ func (c *cursor) begin(dst []byte) []byte {
 		return append(dst, "null"...)
 	}
 	if c.format.lines {
-		return c.lines(dst)
+		dst = c.lines(dst)
+	} else {
+		dst = c.boxed(dst, c.root)
 	}
-	dst = c.boxed(dst, c.root)
 	slices.Reverse(c.stack)
 	return dst
 }
@@ -131,6 +136,8 @@ func (c *cursor) resume(dst []byte, f *frame) []byte {
 		return c.value(dst, f.plan, f.x, f.addr)
 	case atElements:
 		return c.elements(dst, f.plan, f.x, f.i, f.n, f.addr)
+	case atLines:
+		return c.lineElements(dst, f.plan, f.x, f.i, f.n, f.addr)
 	case atFields:
 		return c.fields(dst, f.plan, f.x, f.i, f.addr, f.any)
 	case atEntries:
@@ -217,7 +224,7 @@ func (c *cursor) estimate(written int) int {
 			done, all = f.entries.taken, f.entries.len
 		}
 		switch f.at {
-		case atElements, atEntries, atText, atBytes:
+		case atElements, atLines, atEntries, atText, atBytes:
 			if done > 0 && all > 1 {
 				return max(written, int(float64(written)*float64(all)/float64(done)))
 			}

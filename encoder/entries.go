@@ -70,7 +70,7 @@ func (p *plan) entriesOf(m unsafe.Pointer) *entries {
 	case n == 0:
 		return nil
 	case n > keyBatch || p.userKeys:
-		return &entries{plan: p, len: n, iter: reflect.NewAt(p.typ, unsafe.Pointer(&m)).Elem().MapRange()}
+		return &entries{plan: p, len: n, iter: p.rangeOver(m)}
 	}
 	e := p.pool().Get().(*entries)
 	e.plan, e.len, e.taken, e.complete = p, n, 0, true
@@ -96,11 +96,17 @@ func (p *plan) entriesOf(m unsafe.Pointer) *entries {
 		if !e.values.IsValid() || e.values.Len() < n {
 			e.values = reflect.MakeSlice(p.elem.slice, n, n)
 		}
-		iter := reflect.NewAt(p.typ, unsafe.Pointer(&m)).Elem().MapRange()
-		e.batch = appendEntries(e.batch, p, iter, e.values)
+		e.batch = appendEntries(e.batch, p, p.rangeOver(m), e.values)
 	}
 	sortEntries(e.batch)
 	return e
+}
+
+// rangeOver is apart from entriesOf, whose m it would move to the heap.
+//
+//go:noinline
+func (p *plan) rangeOver(m unsafe.Pointer) *reflect.MapIter {
+	return reflect.NewAt(p.typ, unsafe.Pointer(&m)).Elem().MapRange()
 }
 
 // pool returns where the entries of small maps of a type are kept.

@@ -32,7 +32,7 @@ const (
 	opNumber // json.Number
 	opTime   // time.Time
 	opTimePointer
-	opBytes  // []byte
+	opBytes // []byte
 	opSlice
 	opArray
 	opMap
@@ -57,14 +57,12 @@ type plan struct {
 	user   bool  // its marshaler is the user's
 	bare   *plan // without its marshaler, which is for addressable values only
 	isByte bool  // a slice of it is written as a string
+	width  int   // the most bytes that a value takes, if it is all numbers
 
 	// Of maps.
 	userKeys bool   // the user's methods give the keys' texts
 	layout   layout // which maps of Go look like it
 	kept     sync.Pool
-
-	numbers numbers // how a run of elements is encoded, of slices and arrays
-	pairs   bool    // of sequences: an error comes with each element
 }
 
 // layout tells maps that can be read as if they had another type.
@@ -109,6 +107,9 @@ func (pl *planner) plan(t reflect.Type) *plan {
 	pl.made[t] = p
 	own, byAddress := marshals(t)
 	switch {
+	case t == sequenceType:
+		p.typ, p.size, p.slice, p.op = t, t.Size(), reflect.SliceOf(t), opSequence
+		return p
 	case !own && !byAddress || isTime(t):
 		pl.fill(p, t)
 		return p
@@ -137,6 +138,9 @@ var scalarOps = map[reflect.Kind]op{
 func (pl *planner) fill(p *plan, t reflect.Type) {
 	p.typ, p.size, p.slice = t, t.Size(), reflect.SliceOf(t)
 	p.op = scalarOps[t.Kind()]
+	if width, ok := numeric(t); ok && !isByte(t) {
+		p.width = width
+	}
 	switch t.Kind() {
 	case reflect.Uint8:
 		p.isByte = isByte(t)

@@ -67,7 +67,7 @@ func (c *cursor) base64(dst []byte, b []byte, i int) []byte {
 
 // appendString appends s as a JSON string. With html <, > and & are escaped.
 func appendString(dst []byte, s string, html bool) []byte {
-	if plain(s, html) < len(s) {
+	if plain(s, html, false) < len(s) {
 		return append(appendText(append(dst, '"'), s, html), '"')
 	}
 	n := len(dst)
@@ -82,7 +82,7 @@ func appendString(dst []byte, s string, html bool) []byte {
 func appendText(dst []byte, s string, html bool) []byte {
 	const hex = "0123456789abcdef"
 	for len(s) > 0 {
-		n := plain(s, html)
+		n := plain(s, html, false)
 		if n < len(s) && s[n] >= utf8.RuneSelf && wellFormed(s[n:]) {
 			return appendUnicode(dst, s, html)
 		}
@@ -135,7 +135,7 @@ func wellFormed(s string) bool {
 // appendUnicode is appendText for what is well-formed.
 func appendUnicode(dst []byte, s string, html bool) []byte {
 	for {
-		n := plainUnicode(s, html)
+		n := plain(s, html, true)
 		dst = append(dst, s[:n]...)
 		if n == len(s) {
 			return dst
@@ -153,83 +153,98 @@ const (
 	highs = 0x80 * ones
 )
 
-func below(x uint64, b byte) uint64 { return (x - uint64(b)*ones) & ^x & highs }
+// zero finds the bytes of x that are zero.
+func zero(x uint64) uint64 { return (x - ones) &^ x }
 
-// equals finds bytes that are b. With same set to a bit, they may differ in it.
-func equals(x uint64, b byte, same uint64) uint64 {
-	y := (x | same*ones) ^ (uint64(b)|same)*ones
-	return (y - ones) & ^y & highs
+// special finds the bytes below 0x80 that a JSON string cannot have as they
+// are.
+func special(x uint64) uint64 {
+	return ((x - ' '*ones) &^ x) | zero(x^'\\'*ones) | zero(x^'"'*ones)
 }
 
-// special finds the bytes of x that a JSON string cannot have as they are,
-// among those below 0x80. Two pairs of letters differ in a single bit.
-func special(x uint64, html bool) uint64 {
-	found := below(x, ' ') | equals(x, '\\', 0)
-	if html {
-		return found | equals(x, '&', '&'^'"') | equals(x, '<', '<'^'>')
-	}
-	return found | equals(x, '"', 0)
+// specialHTML is special where HTML is escaped, too. The letters of two pairs
+// differ in a single bit.
+func specialHTML(x uint64) uint64 {
+	return ((x - ' '*ones) &^ x) | zero(x^'\\'*ones) |
+		zero((x|('"'^'&')*ones)^('"'|'&')*ones) | zero((x|('<'^'>')*ones)^('<'|'>')*ones)
 }
 
-// plain returns how many bytes from the start stand for themselves and are
-// ASCII.
-func plain(s string, html bool) int {
-	i := 0
-	if len(s) >= 8 {
-		b := unsafe.Slice(unsafe.StringData(s), len(s))
-		for ; i+8 <= len(b); i += 8 {
-			x := binary.LittleEndian.Uint64(b[i:])
-			if found := special(x, html) | x&highs; found != 0 {
-				return i + bits.TrailingZeros64(found)/8
-			}
-		}
-		if i < len(b) {
-			// The last eight, some of them once more.
-			i = len(b) - 8
-			x := binary.LittleEndian.Uint64(b[i:])
-			if found := special(x, html) | x&highs; found != 0 {
-				return i + bits.TrailingZeros64(found)/8
-			}
-		}
-		return len(s)
+// plain returns how many bytes from the start stand for themselves. With
+// unicode those beyond ASCII do.
+func plain(s string, html, unicode bool) int {
+	if len(s) >= minWide {
+		return plainWide(s, html, unicode)
 	}
-	safe := safeFor(html)
-	for i < len(s) && safe[s[i]] && s[i] < utf8.RuneSelf {
-		i++
-	}
-	return i
+	return plainWords(s, html, unicode)
 }
 
-// plainUnicode is plain where everything beyond ASCII stands for itself.
-func plainUnicode(s string, html bool) int {
-	i := 0
+// plainWords is plain eight bytes at a time.
+func plainWords(s string, html, unicode bool) int {
 	b := unsafe.Slice(unsafe.StringData(s), len(s))
-	for ; i+8 <= len(b); i += 8 {
-		if found := special(binary.LittleEndian.Uint64(b[i:]), html); found != 0 {
+	n := len(b)
+	i := 0
+	for ; i+8 <= n; i += 8 {
+		if found := flagged(binary.LittleEndian.Uint64(b[i:]), html, unicode); found != 0 {
 			return i + bits.TrailingZeros64(found)/8
 		}
 	}
-	safe := safeFor(html)
-	for i < len(s) && safe[s[i]] {
+	// What is left is looked at together with some of what is in front of it.
+	switch {
+	case i == n:
+		return n
+	case n >= 8:
+		i = n - 8
+		if flagged(binary.LittleEndian.Uint64(b[i:]), html, unicode) == 0 {
+			return n
+		}
+	case n >= 4:
+		x := uint64(binary.LittleEndian.Uint32(b)) | uint64(binary.LittleEndian.Uint32(b[n-4:]))<<32
+		if flagged(x, html, unicode) == 0 {
+			return n
+		}
+	}
+	return plainTail(s, i, html, unicode)
+}
+
+// flagged returns the highest bits of the bytes that do not stand for
+// themselves.
+func flagged(x uint64, html, unicode bool) uint64 {
+	var found uint64
+	if html {
+		found = specialHTML(x)
+	} else {
+		found = special(x)
+	}
+	if !unicode {
+		found |= x
+	}
+	return found & highs
+}
+
+// plainTail is plain from i on, byte by byte.
+func plainTail(s string, i int, html, unicode bool) int {
+	way := 0
+	if unicode {
+		way = 1
+	}
+	if html {
+		way += 2
+	}
+	for table := &stands[way]; i < len(s) && table[s[i]]; {
 		i++
 	}
 	return i
 }
 
-// safe are the bytes that stand for themselves, in text that may hold HTML
-// and in text that may not.
-var safe = [2][256]bool{safeBytes(`"\`), safeBytes(`"\<>&`)}
-
-func safeBytes(special string) (safe [256]bool) {
-	for b := range safe {
-		safe[b] = b >= ' ' && strings.IndexByte(special, byte(b)) < 0
-	}
-	return safe
+// stands says which bytes stand for themselves, for each way to ask plain.
+var stands = [4][256]bool{
+	standing(`"\`, utf8.RuneSelf), standing(`"\`, 256),
+	standing(`"\<>&`, utf8.RuneSelf), standing(`"\<>&`, 256),
 }
 
-func safeFor(html bool) *[256]bool {
-	if html {
-		return &safe[1]
+func standing(special string, end int) (stands [256]bool) {
+	for b := ' '; int(b) < end; b++ {
+		stands[b] = !strings.ContainsRune(special, b)
 	}
-	return &safe[0]
+	return stands
 }

@@ -15,27 +15,27 @@ func (c *cursor) value(dst []byte, p *plan, x unsafe.Pointer, addr bool) []byte 
 		case opBool:
 			return strconv.AppendBool(dst, *(*bool)(x))
 		case opInt:
-			return strconv.AppendInt(dst, int64(*(*int)(x)), 10)
+			return appendInt(dst, int64(*(*int)(x)))
 		case opInt8:
-			return strconv.AppendInt(dst, int64(*(*int8)(x)), 10)
+			return appendInt(dst, int64(*(*int8)(x)))
 		case opInt16:
-			return strconv.AppendInt(dst, int64(*(*int16)(x)), 10)
+			return appendInt(dst, int64(*(*int16)(x)))
 		case opInt32:
-			return strconv.AppendInt(dst, int64(*(*int32)(x)), 10)
+			return appendInt(dst, int64(*(*int32)(x)))
 		case opInt64:
-			return strconv.AppendInt(dst, *(*int64)(x), 10)
+			return appendInt(dst, *(*int64)(x))
 		case opUint:
-			return strconv.AppendUint(dst, uint64(*(*uint)(x)), 10)
+			return appendUint(dst, uint64(*(*uint)(x)))
 		case opUint8:
-			return strconv.AppendUint(dst, uint64(*(*uint8)(x)), 10)
+			return appendUint(dst, uint64(*(*uint8)(x)))
 		case opUint16:
-			return strconv.AppendUint(dst, uint64(*(*uint16)(x)), 10)
+			return appendUint(dst, uint64(*(*uint16)(x)))
 		case opUint32:
-			return strconv.AppendUint(dst, uint64(*(*uint32)(x)), 10)
+			return appendUint(dst, uint64(*(*uint32)(x)))
 		case opUint64:
-			return strconv.AppendUint(dst, *(*uint64)(x), 10)
+			return appendUint(dst, *(*uint64)(x))
 		case opUintptr:
-			return strconv.AppendUint(dst, uint64(*(*uintptr)(x)), 10)
+			return appendUint(dst, uint64(*(*uintptr)(x)))
 		case opFloat32:
 			if f := *(*float32)(x); f-f == 0 { // neither infinite nor no number
 				return appendFloat32(dst, f)
@@ -130,9 +130,9 @@ func (c *cursor) boxed(dst []byte, v any) []byte {
 	case bool:
 		return strconv.AppendBool(dst, v)
 	case int:
-		return strconv.AppendInt(dst, int64(v), 10)
+		return appendInt(dst, int64(v))
 	case int64:
-		return strconv.AppendInt(dst, v, 10)
+		return appendInt(dst, v)
 	}
 	p := planFor(reflect.TypeOf(v))
 	word := (*[2]unsafe.Pointer)(unsafe.Pointer(&v))[1]
@@ -164,6 +164,16 @@ func (c *cursor) time(dst []byte, p *plan, x unsafe.Pointer, t *time.Time, addr 
 // elements appends the elements i to n of a slice or an array, and the
 // bracket.
 func (c *cursor) elements(dst []byte, p *plan, x unsafe.Pointer, i, n int, addr bool) []byte {
+	if n-i >= minRun && p.elem.width > 0 && sonicNumbers() {
+		dst, i = c.numbers(dst, p.elem, x, i, n)
+		if c.full(dst) {
+			return c.pause(dst, frame{at: atElements, plan: p, x: x, i: i, n: n, addr: addr})
+		}
+	}
+	return c.oneByOne(dst, p, x, i, n, addr)
+}
+
+func (c *cursor) oneByOne(dst []byte, p *plan, x unsafe.Pointer, i, n int, addr bool) []byte {
 	elem := p.elem
 	c.depth++
 	for i < n {
