@@ -163,8 +163,9 @@ func (g *Guard) rescue(c *gin.Context) {
 
 // fail answers 500 in place of the empty response that was about to go.
 func (g *Guard) fail(c *gin.Context) {
-	c.Writer.Header().Del("Content-Type")
-	c.AbortWithStatus(http.StatusInternalServerError)
+	instead(c.Writer, http.StatusInternalServerError)
+	c.Abort()
+	c.Writer.WriteHeaderNow()
 }
 
 // shed answers a request for which there is no room.
