@@ -15,7 +15,6 @@ import (
 	"testing"
 
 	"github.com/gin-gonic/gin"
-	ginjson "github.com/gin-gonic/gin/codec/json"
 
 	"github.com/probelane/probelane/encoder"
 )
@@ -289,51 +288,6 @@ func TestAnOverloadedEncoderIsA503WithRetryAfter(t *testing.T) {
 	resp, body := s.get("/")
 	if resp.StatusCode != http.StatusServiceUnavailable || resp.Header.Get("Retry-After") == "" || body != "" {
 		t.Errorf("got %d %v %.80q", resp.StatusCode, resp.Header, body)
-	}
-}
-
-func TestTheCodecIsRestoredUnlessAnotherFollowed(t *testing.T) {
-	plain := ginjson.API
-	g, err := New()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer g.Close(context.Background())
-	restore := g.InstallCodec()
-	if ginjson.API == plain {
-		t.Fatal("nothing was installed")
-	}
-	restore()
-	if ginjson.API != plain {
-		t.Fatal("the former codec is not back")
-	}
-	restore = g.InstallCodec()
-	other := codec{Core: plain}
-	ginjson.API = other
-	restore()
-	if ginjson.API != ginjson.Core(other) {
-		t.Error("a codec that was installed later has gone")
-	}
-	ginjson.API = plain
-}
-
-func TestOtherJSONCallsKeepTheirOutput(t *testing.T) {
-	calls := map[string]func(*gin.Context){
-		"PureJSON":     func(c *gin.Context) { c.PureJSON(200, gin.H{"a": "<b>"}) },
-		"IndentedJSON": func(c *gin.Context) { c.IndentedJSON(200, gin.H{"a": "<b>"}) },
-		"SecureJSON":   func(c *gin.Context) { c.SecureJSON(200, []string{"<b>"}) },
-		"AsciiJSON":    func(c *gin.Context) { c.AsciiJSON(200, gin.H{"a": "ä"}) },
-		"JSONP":        func(c *gin.Context) { c.JSONP(200, gin.H{"a": "<b>"}) },
-		"error":        func(c *gin.Context) { c.JSON(400, c.Error(errRefused).JSON()) },
-	}
-	for name, call := range calls {
-		r := gin.New()
-		r.GET("/", call)
-		want := httptest.NewRecorder()
-		r.ServeHTTP(want, httptest.NewRequest("GET", "/?callback=f", nil))
-		if _, got := serve(t, r).get("/?callback=f"); got != want.Body.String() {
-			t.Errorf("%s: got %q, want %q", name, got, want.Body)
-		}
 	}
 }
 
