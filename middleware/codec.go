@@ -55,6 +55,7 @@ type responseEncoder struct {
 	former   ginjson.Encoder
 	plain    bool  // HTML is not escaped
 	indented bool  // the former encoder has been told to indent
+	more     bool  // one value has been written already
 	err      error // of an Encode that has written: the last one, as in json.Encoder
 }
 
@@ -94,10 +95,10 @@ func (e *responseEncoder) Encode(v any) error {
 		opts = append(opts, encoder.PlainHTML())
 	}
 	if w := watched(e.w); w != nil {
-		b := &body{w: e.w, r: w.request()}
+		b := &body{w: e.w, r: w.request(), more: e.more}
 		err := w.guard.stream(b, w, v, opts...)
 		if b.begun {
-			e.err = err
+			e.more, e.err = true, err
 		}
 		return err
 	}

@@ -98,9 +98,10 @@ func (g *Guard) stream(b *body, w *writer, v any, opts ...encoder.EncodeOption) 
 	switch {
 	case errors.Is(err, errHead):
 		return nil
-	case err == nil, errors.Is(err, http.ErrContentLength), errors.Is(err, http.ErrBodyNotAllowed), errors.Is(err, http.ErrHandlerTimeout):
-		// With these errors another answer has been given already, and is whole.
-	case b.begun || b.w.Written():
+	case err == nil:
+	case errors.Is(err, http.ErrContentLength), errors.Is(err, http.ErrBodyNotAllowed), errors.Is(err, http.ErrHandlerTimeout), errors.Is(err, http.ErrHijacked):
+		// Another answer has been given already, and is whole.
+	case b.begun || b.w.Written() && !b.more:
 		server.Cut(b.w, b.r)
 	case errors.Is(err, encoder.ErrOverloaded), errors.Is(err, encoder.ErrClosed), b.r.Context().Err() != nil:
 		b.w.Header().Set("Retry-After", strconv.Itoa(int(g.gate.RetryAfter().Seconds())))
@@ -131,6 +132,7 @@ type body struct {
 	w     gin.ResponseWriter
 	r     *http.Request
 	sized bool // may have a Content-Length
+	more  bool // follows on what the app has been told is fine
 	begun bool
 }
 
