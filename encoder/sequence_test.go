@@ -118,7 +118,7 @@ func TestSequencesAsLines(t *testing.T) {
 func TestOnlyEncodeWritesSequences(t *testing.T) {
 	e := made(t)
 	_, want := json.Marshal(upTo(1))
-	for _, marshal := range []func(context.Context, any) ([]byte, error){e.Marshal, e.MarshalInline} {
+	for _, marshal := range []func(context.Context, any, ...EncodeOption) ([]byte, error){e.Marshal, e.MarshalInline} {
 		if _, err := marshal(t.Context(), upTo(1)); err == nil || err.Error() != want.Error() {
 			t.Errorf("a Seq: error %v, want %v", err, want)
 		}
