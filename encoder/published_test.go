@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
 )
@@ -80,7 +79,7 @@ func TestPublished(t *testing.T) {
 	if !*long {
 		t.Skip("builds and runs another test: go test -long")
 	}
-	original := filepath.Join(runtime.GOROOT(), "src", "encoding", "json")
+	original := filepath.Join(goroot(), "src", "encoding", "json")
 	if _, err := os.Stat(original); err != nil {
 		t.Skipf("this machine has no source of encoding/json: %v", err)
 	}
