@@ -4,371 +4,246 @@ import (
 	"encoding/json"
 	"errors"
 	"reflect"
-	"strings"
+	"slices"
 	"unsafe"
 
 	"github.com/bytedance/gopkg/lang/dirtmake"
 )
 
-// maxDepth is how many levels the cursor enters before encoding/json takes
-// over what is left, and looks for cycles as it does: it starts to after
-// 1,000 levels of its own.
-const maxDepth = 1000
-
 // errCallsUser says that what comes next may run the user's code, which has
-// to happen on the caller's goroutine. The cursor has not moved.
+// to happen on the caller's goroutine. The cursor waits in front of it.
 var errCallsUser = errors.New("encoder: user code ahead")
 
 // cursor is a place in a value. next moves it on by about a quantum of JSON.
 // No goroutine lives in it, and only one may use it at a time.
+//
+// A value is walked by plain recursion (value.go), which is the fastest way
+// there is. Once a quantum is full, every function on the Go stack puts down
+// where it stands as a frame, and returns: the recursion becomes data. The next
+// quantum takes up the innermost frame, and works outwards from there. So a cut
+// is paid for by the levels that were entered since the last one, and by
+// nothing else.
 type cursor struct {
 	root    any
 	format  format
-	stack   []frame
+	quantum int
 	started bool
 	trusted bool // the caller's goroutine runs it: user code may be called
-	quantum int
-	spent   int // work of this quantum that left no bytes: sorting keys
+	lazy    bool // sequences are encoded; encoding/json refuses them
+
+	stack []frame // containers entered and left unfinished, the outermost first
+	depth int     // those, and the ones on the Go stack
+	err   error   // what ended the walk, or errCallsUser
+	// limit is the length of output at which the quantum is full. It is zero
+	// from the moment that anybody stops, so that all those below notice by the
+	// one comparison that they make anyway.
+	limit int
+
+	opened []*sequence // that have to be closed
+	flush  bool        // what was appended so far should not wait any longer
+
+	mark      place // where the search for cycles looks back to
+	markDepth int
 }
 
-// frame is a container that was entered and is not yet finished.
-type frame struct {
+// place is what encoding/json takes for the same value met again.
+type place struct {
 	plan *plan
 	x    unsafe.Pointer
-	addr bool
-	i, n int      // next element, or field, and how many there are
-	any  bool     // of structures and maps: something was written since the bracket
-	keys *entries // of maps
-
-	run    *sliceHeader // of slices and arrays: what the leaf encoder is given
-	uneven bool         // some elements are far heavier than most
+	n    int
 }
+
+// maxDepth is how many levels encoding/json enters before it looks for cycles.
+// So do we.
+const maxDepth = 1000
+
+// frame is where one function of the walk stands. Which one it is says at.
+type frame struct {
+	at      stage
+	plan    *plan
+	x       unsafe.Pointer
+	i, n    int  // next element, field or byte, and how many there are
+	addr    bool // the value is addressable
+	any     bool // something was written since the bracket
+	entries *entries
+	seq     *sequence
+	raw     []byte
+}
+
+type stage uint8
+
+const (
+	atValue    stage = iota // in front of it: user code ahead
+	atElements              // of a slice or an array
+	atFields
+	atEntries
+	atText
+	atBytes
+	atLines // elements on lines of their own
+	atRaw   // JSON that is there already
+	atRows  // of a sequence
+)
 
 // next appends about a quantum of JSON to dst. It reports whether the value is
-// complete. On errCallsUser everything before the user's code was appended.
+// complete. On errCallsUser everything before the user's code was appended;
+// after any other error dst holds nothing of use.
 func (c *cursor) next(dst []byte) (_ []byte, done bool, err error) {
-	limit := len(dst) + c.quantum
-	c.spent = 0
+	c.limit = len(dst) + c.quantum
+	c.err = nil
 	if !c.started {
-		if c.root == nil {
-			return append(dst, "null"...), true, nil
-		}
-		p := planFor(reflect.TypeOf(c.root))
-		if dst, err = c.value(dst, p, dataOf(c.root, p), false); err != nil {
-			return dst, false, c.exact(err)
-		}
 		c.started = true
+		dst = c.begin(dst)
 	}
-	for len(c.stack) > 0 && len(dst)+c.spent < limit {
-		if dst, err = c.step(dst, limit-len(dst)); err != nil {
-			return dst, false, c.exact(err)
-		}
+	for len(c.stack) > 0 && len(dst) < c.limit {
+		last := len(c.stack) - 1
+		f := c.stack[last]
+		c.stack[last] = frame{}
+		c.stack = c.stack[:last]
+		c.depth = last
+		dst = c.resume(dst, &f)
+		slices.Reverse(c.stack[last:]) // they were put down from the inside out
 	}
-	return dst, len(c.stack) == 0, nil
+	if c.err != nil {
+		return dst, false, c.err
+	}
+	if len(c.stack) > 0 {
+		return dst, false, nil
+	}
+	if c.format.newline {
+		dst = append(dst, '\n')
+	}
+	return dst, true, nil
 }
 
-// exact returns the error that encoding/json gives for the whole value. For a
-// cycle it names the type that closes it, which depends on where it began to
-// look.
-func (c *cursor) exact(err error) error {
-	// Not errors.As: a marshaler may return the like from a value of its own.
-	if cycle, ok := err.(*json.UnsupportedValueError); ok && strings.HasPrefix(cycle.Str, "encountered a cycle") {
-		if _, whole := json.Marshal(c.root); whole != nil {
-			return whole
+// begin appends the root.
+func (c *cursor) begin(dst []byte) []byte {
+	if c.root == nil {
+		return append(dst, "null"...)
+	}
+	if c.format.lines {
+		dst = c.lines(dst)
+	} else {
+		dst = c.boxed(dst, c.root)
+	}
+	slices.Reverse(c.stack)
+	return dst
+}
+
+// resume goes on in a frame that was put down.
+func (c *cursor) resume(dst []byte, f *frame) []byte {
+	switch f.at {
+	case atValue:
+		return c.value(dst, f.plan, f.x, f.addr)
+	case atElements:
+		return c.elements(dst, f.plan, f.x, f.i, f.n, f.addr)
+	case atLines:
+		return c.lineElements(dst, f.plan, f.x, f.i, f.n, f.addr)
+	case atFields:
+		return c.fields(dst, f.plan, f.x, f.i, f.addr, f.any)
+	case atEntries:
+		return c.entries(dst, f.entries, f.any)
+	case atText:
+		return c.text(dst, unsafe.String((*byte)(f.x), f.n), f.i)
+	case atBytes:
+		return c.base64(dst, unsafe.Slice((*byte)(f.x), f.n), f.i)
+	case atRaw:
+		return c.copyRaw(dst, f.raw)
+	default:
+		return c.rows(dst, f.seq, f.any)
+	}
+}
+
+// full reports whether the quantum is, or the walk has ended.
+func (c *cursor) full(dst []byte) bool { return len(dst) >= c.limit }
+
+// pause puts down where the caller stands, which returns then.
+func (c *cursor) pause(dst []byte, f frame) []byte {
+	c.limit = 0
+	c.stack = append(c.stack, f)
+	return dst
+}
+
+// fail ends the walk. Only the first error counts.
+func (c *cursor) fail(dst []byte, err error) []byte {
+	c.limit = 0
+	if c.err == nil {
+		c.err = err
+	}
+	return dst
+}
+
+// callsUser reports whether the walk has to stop here because it is not on the
+// caller's goroutine, and the caller then pauses.
+func (c *cursor) callsUser() bool {
+	if !c.trusted {
+		c.err = errCallsUser
+	}
+	return !c.trusted
+}
+
+// cyclic reports whether the value at x, whose way leads through very many
+// others, is one of those. It compares with a single one of them, which it
+// moves on whenever the depth has doubled: who runs in a circle comes past
+// wherever that is.
+func (c *cursor) cyclic(p *plan, x unsafe.Pointer, n, depth int) bool {
+	here := place{p, x, n}
+	switch {
+	case depth <= c.markDepth: // the mark is on a way that was left
+	case here == c.mark:
+		return true
+	case depth < 2*c.markDepth:
+		return false
+	}
+	c.mark, c.markDepth = here, depth
+	return false
+}
+
+// cycle ends the walk with encoding/json's error. That names the type at which
+// encoding/json notices, which depends on where it began.
+func (c *cursor) cycle(dst []byte, p *plan, x unsafe.Pointer, addr bool) []byte {
+	if c.callsUser() {
+		return c.pause(dst, frame{at: atValue, plan: p, x: x, addr: addr})
+	}
+	_, err := json.Marshal(c.root)
+	if err == nil {
+		err = &json.UnsupportedValueError{
+			Value: reflect.NewAt(p.typ, x).Elem(),
+			Str:   "encountered a cycle via " + p.typ.String(),
 		}
 	}
-	return err
+	return c.fail(dst, err)
+}
+
+// estimate is about how long the output will be, given how much of it there is.
+// It looks at the outermost container with many parts.
+func (c *cursor) estimate(written int) int {
+	for i := range c.stack {
+		f := &c.stack[i]
+		done, all := f.i, f.n
+		if f.at == atEntries {
+			done, all = f.entries.taken, f.entries.len
+		}
+		switch f.at {
+		case atElements, atLines, atEntries, atText, atBytes:
+			if done > 0 && all > 1 {
+				return max(written, int(float64(written)*float64(all)/float64(done)))
+			}
+		}
+	}
+	return 2 * written
 }
 
 // grow makes room in b for at least n more bytes, and some for what a rough
-// measure misses. It looks at how far the cursor has come and makes room for
-// all that is likely still to come, so that a large result is moved once. The
-// room is not cleared: that would cost as much as half of the encoding.
+// measure misses. It makes room for all that is likely still to come, so that
+// a large result is moved once. The room is not cleared: that would cost as
+// much as half of the encoding.
 func (c *cursor) grow(b []byte, n int) []byte {
 	if cap(b)-len(b) >= n+n/2 {
 		return b
 	}
-	rest := len(b) + 2*n
-	for i := range c.stack {
-		if f := &c.stack[i]; f.run != nil && f.i > 0 {
-			written := max(len(b), n)
-			rest = int(float64(written) * float64(f.n-f.i) / float64(f.i) * 1.02)
-			break
-		}
-	}
+	rest := c.estimate(max(len(b), n)) - len(b)
+	rest += rest / 50
 	grown := dirtmake.Bytes(len(b), len(b)+rest+2*n)
 	copy(grown, b)
 	return grown
-}
-
-// value appends the value of plan p at x if it is light, and enters it if it
-// is not.
-func (c *cursor) value(dst []byte, p *plan, x unsafe.Pointer, addr bool) ([]byte, error) {
-	depth := len(c.stack)
-	for ; p.kind == pointer || p.kind == iface; depth++ {
-		if p.kind == pointer {
-			if x = *(*unsafe.Pointer)(x); x == nil {
-				return append(dst, "null"...), nil
-			}
-			p, addr = p.elem, true
-		} else {
-			v := dynamic(p.typ, x)
-			if v == nil {
-				return append(dst, "null"...), nil
-			}
-			p = planFor(reflect.TypeOf(v))
-			x, addr = dataOf(v, p), false
-		}
-		if depth > 2*maxDepth {
-			// Pointers that lead nowhere else.
-			return c.leaf(dst, p, x, addr, p.traits|needsStd|callsUser)
-		}
-	}
-	if p.kind == leaf || p.kind == text || len(c.stack) >= maxDepth {
-		tr := p.traits
-		if len(c.stack) >= maxDepth {
-			tr |= needsStd | callsUser
-		}
-		return c.leaf(dst, p, x, addr, tr)
-	}
-	s := newScale(c.quantum)
-	light := s.weigh(p, x)
-	if light || empty(p, x) {
-		return c.leaf(dst, p, x, addr, p.traits|s.traits)
-	}
-	if p.kind == array && !addr && p.traits&addressable != 0 {
-		// Elements of an array that is not addressable are not either, yet
-		// those of a run would be: it stays whole.
-		return c.leaf(dst, p, x, addr, p.traits|callsUser)
-	}
-	return c.enter(dst, p, x, addr), nil
-}
-
-// empty reports whether there is nothing to enter: nil is not written as an
-// empty container is.
-func empty(p *plan, x unsafe.Pointer) bool {
-	switch p.kind {
-	case slice:
-		return (*sliceHeader)(x).len == 0
-	case mapping:
-		return reflect.NewAt(p.typ, x).Elem().Len() == 0
-	}
-	return false
-}
-
-func (c *cursor) leaf(dst []byte, p *plan, x unsafe.Pointer, addr bool, tr traits) ([]byte, error) {
-	if tr&callsUser != 0 && !c.trusted {
-		return dst, errCallsUser
-	}
-	return appendLeaf(dst, p, x, addr, tr)
-}
-
-func (c *cursor) enter(dst []byte, p *plan, x unsafe.Pointer, addr bool) []byte {
-	f := frame{plan: p, x: x, addr: addr}
-	switch p.kind {
-	case slice:
-		h := (*sliceHeader)(x)
-		f.x, f.n, f.addr, f.run = h.data, h.len, true, new(sliceHeader)
-	case array:
-		f.n, f.run = p.len, new(sliceHeader)
-	case structure:
-		f.n = len(p.fields)
-	case mapping:
-		f.keys = newEntries(p, x)
-	}
-	c.stack = append(c.stack, f)
-	if p.kind == slice || p.kind == array {
-		return append(dst, '[')
-	}
-	return append(dst, '{')
-}
-
-func (c *cursor) leave(dst []byte) []byte {
-	last := len(c.stack) - 1
-	k := c.stack[last].plan.kind
-	c.stack[last] = frame{}
-	c.stack = c.stack[:last]
-	if k == slice || k == array {
-		return append(dst, ']')
-	}
-	return append(dst, '}')
-}
-
-// step moves on in the innermost frame: by one run of elements, one field or
-// one entry.
-func (c *cursor) step(dst []byte, room int) ([]byte, error) {
-	f := &c.stack[len(c.stack)-1]
-	switch f.plan.kind {
-	case slice, array:
-		if f.i == f.n {
-			return c.leave(dst), nil
-		}
-		return c.elements(dst, f, room)
-	case structure:
-		return c.field(dst, f)
-	default:
-		return c.entry(dst, f)
-	}
-}
-
-// elements appends as many elements as there is room for, in one call of the
-// leaf encoder, or enters the next one if it alone is too heavy.
-func (c *cursor) elements(dst []byte, f *frame, room int) ([]byte, error) {
-	p := f.plan.elem
-	if room < c.quantum/2 {
-		// Not worth a call of its own; a quantum is a rough measure.
-		room = c.quantum / 2
-	}
-	start := len(dst)
-	if f.i > 0 {
-		dst = append(dst, ',')
-	}
-	n, tr := f.fit(room)
-	var err error
-	if n == 0 {
-		dst, err = c.single(dst, p, unsafe.Add(f.x, uintptr(f.i)*p.size), f)
-		if err != nil {
-			return dst[:start], err
-		}
-		return dst, nil
-	}
-	if tr&callsUser != 0 && !c.trusted {
-		return dst[:start], errCallsUser
-	}
-	*f.run = sliceHeader{unsafe.Add(f.x, uintptr(f.i)*p.size), n, n}
-	if dst, err = appendRun(dst, p, f.run, tr); err != nil {
-		return dst[:start], err
-	}
-	f.i += n
-	f.uneven = f.uneven || len(dst)-start > uneven*room
-	return dst, nil
-}
-
-const (
-	// sampled is how many elements are taken to weigh what the one before them
-	// does, in a slice whose first run was weighed in full. Looking at all of
-	// 40,000 clients takes 0.9 ms, a sixth of the whole encoding.
-	sampled = 7
-	// uneven is how many times heavier than it should be a run may turn out.
-	// Then a sample has missed something, and the rest of the slice is weighed
-	// element by element.
-	uneven = 4
-)
-
-// fit returns how many of the next elements there is room for, and their
-// traits.
-func (f *frame) fit(room int) (n int, tr traits) {
-	p := f.plan.elem
-	if !p.variable {
-		return min(f.n-f.i, room/(p.fixed+1)), p.traits
-	}
-	// What interfaces hold has to be looked at, or the bytes may be wrong.
-	sample := p.traits == 0 && f.i > 0 && !f.uneven
-	s := newScale(room)
-	for f.i+n < f.n && s.weigh(p, unsafe.Add(f.x, uintptr(f.i+n)*p.size)) {
-		n++
-		if sample && n > sampled {
-			more := min(sampled, f.n-f.i-n)
-			s.left -= more * (room - s.left) / n
-			n += more
-		}
-	}
-	return n, p.traits | s.traits
-}
-
-// single appends or enters one element. The frame is moved on first: entering
-// may move the stack.
-func (c *cursor) single(dst []byte, p *plan, x unsafe.Pointer, f *frame) ([]byte, error) {
-	at, addr := len(c.stack)-1, f.addr
-	f.i++
-	dst, err := c.value(dst, p, x, addr)
-	if err != nil {
-		c.stack[at].i--
-	}
-	return dst, err
-}
-
-func (c *cursor) field(dst []byte, f *frame) ([]byte, error) {
-	for f.i < f.n {
-		fd := &f.plan.fields[f.i]
-		if fd.isZero != nil && !c.trusted {
-			return dst, errCallsUser
-		}
-		x, addr := fd.at(f.x, f.addr)
-		if x == nil || fd.omitted(x, addr) {
-			f.i++
-			continue
-		}
-		start := len(dst)
-		if f.any {
-			dst = append(dst, ',')
-		}
-		dst = append(dst, fd.key...)
-		at := len(c.stack) - 1
-		var err error
-		if fd.quoted {
-			dst, err = c.quoted(dst, fd, x, addr)
-		} else {
-			dst, err = c.value(dst, fd.plan, x, addr)
-		}
-		if err != nil {
-			return dst[:start], err
-		}
-		c.stack[at].i++
-		c.stack[at].any = true
-		return dst, nil
-	}
-	return c.leave(dst), nil
-}
-
-// quoted appends a field tagged ",string": the JSON of a number or a boolean
-// in quotes, that of a string as a string once more. Marshalers ignore it.
-func (c *cursor) quoted(dst []byte, fd *field, x unsafe.Pointer, addr bool) ([]byte, error) {
-	p := fd.plan
-	if p.kind == pointer {
-		if x = *(*unsafe.Pointer)(x); x == nil {
-			return append(dst, "null"...), nil
-		}
-		p, addr = p.elem, true
-	}
-	if own, byAddress := marshals(p.typ); own || byAddress && addr {
-		return c.leaf(dst, p, x, addr, p.traits)
-	}
-	inner, err := appendLeaf(nil, p, x, addr, p.traits)
-	if err != nil {
-		return dst, err
-	}
-	if p.typ.Kind() == reflect.String && p.typ != numberType {
-		return appendStd(dst, string(inner), false)
-	}
-	dst = append(dst, '"')
-	dst = append(dst, inner...)
-	return append(dst, '"'), nil
-}
-
-// entry appends one entry of a map. While the keys are still being collected
-// it does a batch of that instead.
-func (c *cursor) entry(dst []byte, f *frame) ([]byte, error) {
-	if !f.keys.complete {
-		c.spent += f.keys.collect()
-		return dst, nil
-	}
-	e, ok := f.keys.peek()
-	if !ok {
-		return c.leave(dst), nil
-	}
-	start := len(dst)
-	if f.any {
-		dst = append(dst, ',')
-	}
-	dst = append(appendKey(dst, e.key), ':')
-	at := len(c.stack) - 1
-	keys := f.keys
-	dst, err := c.value(dst, f.plan.elem, e.value, false)
-	if err != nil {
-		return dst[:start], err
-	}
-	keys.pop()
-	c.stack[at].any = true
-	return dst, nil
 }

@@ -153,7 +153,7 @@ func (e *Encoder) gather(ctx context.Context, v any, rest func(context.Context, 
 func (e *Encoder) Encode(ctx context.Context, w io.Writer, v any, opts ...EncodeOption) (n int64, err error) {
 	var f format
 	for _, o := range opts {
-		o(&f)
+		f = o(f)
 	}
 	s := sink{w: w, hold: e.cfg.hold}
 	err = errInterrupted
@@ -169,7 +169,8 @@ func (e *Encoder) Encode(ctx context.Context, w io.Writer, v any, opts ...Encode
 func (e *Encoder) stream(ctx context.Context, v any, f format, s *sink) error {
 	first := e.firsts.get()
 	c := e.cursor(v)
-	c.format = f
+	c.format, c.lazy = f, true
+	defer func() { c.closeAll() }()
 	complete, err := c.fill(first)
 	if err != nil {
 		first.free()
@@ -180,6 +181,8 @@ func (e *Encoder) stream(ctx context.Context, v any, f format, s *sink) error {
 	}
 	j := e.newJob(v)
 	j.cursor = c
+	c.opened = nil // j's now
+	defer j.cursor.closeAll()
 	j.open = e.segments.get()
 	j.open.buf = append(j.open.buf, first.buf...)
 	first.free()
@@ -199,6 +202,10 @@ func (e *Encoder) stream(ctx context.Context, v any, f format, s *sink) error {
 func (e *Encoder) cursor(v any) cursor {
 	return cursor{root: v, quantum: e.cfg.quantum, trusted: true}
 }
+
+// minBuffer is what a pooled buffer begins with. Most values are small, and
+// each buffer grows to what it is used for.
+const minBuffer = 4 << 10
 
 func (e *Encoder) newJob(v any) *job {
 	return &job{

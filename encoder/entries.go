@@ -2,27 +2,41 @@ package encoder
 
 import (
 	"container/heap"
-	"encoding/json"
+	"encoding"
+	"fmt"
 	"reflect"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"unsafe"
 )
 
-// keyBatch is how many entries are collected and sorted at a time: a fraction
-// of a millisecond's work, so that a map of a million keys gives way as often
-// as anything else.
+// keyBatch is how many entries of a map are collected and sorted at a time: a
+// fraction of a millisecond's work, so that a map of a million keys gives way
+// as often as anything else.
 const keyBatch = 1024
 
-// entries are those of a large map in the order of their keys. They are
-// collected in batches, each sorted by itself, and merged as they are taken.
-// The order is encoding/json's: by the text of the key before it is escaped.
+// entryCost is what collecting an entry takes away from a quantum, in bytes of
+// JSON that could have been written instead.
+const entryCost = 64
+
+// entries are those of a map in the order of their keys, which is that of the
+// keys' texts before they are escaped. Those of a large map are collected in
+// batches, each sorted by itself, and merged as they are taken.
 type entries struct {
 	plan     *plan
-	iter     *reflect.MapIter
+	len      int // of the map
+	taken    int
 	complete bool
-	batches  batches
+	batch    []entry
+	values   reflect.Value // a slice, where the entries' values are
+	anys     []any         // the same for values of type any
+	strings  []string      // and for strings
+
+	// The rest is of large maps.
+	iter    *reflect.MapIter
+	batches batches
 }
 
 type entry struct {
@@ -44,52 +58,170 @@ func (b *batches) Pop() any {
 	return x
 }
 
-func newEntries(p *plan, x unsafe.Pointer) *entries {
-	return &entries{plan: p, iter: reflect.NewAt(p.typ, x).Elem().MapRange()}
+// entryPool keeps the entries of small maps for the next one. Those whose
+// values need a slice of their own type are kept by its plan.
+var entryPool = sync.Pool{New: func() any { return new(entries) }}
+
+// entriesOf returns the entries of the map whose header is m, nil if there are
+// none. Those of a small map are complete.
+func (p *plan) entriesOf(m unsafe.Pointer) *entries {
+	n := len(*(*map[int]int)(unsafe.Pointer(&m))) // every map's length is in one place
+	switch {
+	case n == 0:
+		return nil
+	case n > keyBatch || p.userKeys:
+		return &entries{plan: p, len: n, iter: p.rangeOver(m)}
+	}
+	e := p.pool().Get().(*entries)
+	e.plan, e.len, e.taken, e.complete = p, n, 0, true
+	switch p.layout {
+	case stringToString:
+		// Maps of one layout, whatever their types are called.
+		for k, v := range *(*map[string]string)(unsafe.Pointer(&m)) {
+			e.batch = append(e.batch, entry{key: k})
+			e.strings = append(e.strings, v)
+		}
+		for i := range e.batch {
+			e.batch[i].value = unsafe.Pointer(&e.strings[i])
+		}
+	case stringToAny:
+		for k, v := range *(*map[string]any)(unsafe.Pointer(&m)) {
+			e.batch = append(e.batch, entry{key: k})
+			e.anys = append(e.anys, v)
+		}
+		for i := range e.batch {
+			e.batch[i].value = unsafe.Pointer(&e.anys[i])
+		}
+	default:
+		if !e.values.IsValid() || e.values.Len() < n {
+			e.values = reflect.MakeSlice(p.elem.slice, n, n)
+		}
+		e.batch = appendEntries(e.batch, p, p.rangeOver(m), e.values)
+	}
+	sortEntries(e.batch)
+	return e
 }
 
-// collect takes up to a batch of entries and returns what that cost, in bytes
-// of JSON that could have been written instead.
-func (e *entries) collect() int {
-	batch := make([]entry, 0, keyBatch)
-	values := reflect.MakeSlice(e.plan.elem.slice, keyBatch, keyBatch)
-	for len(batch) < keyBatch {
-		if !e.iter.Next() {
-			e.complete = true
-			break
+// rangeOver is apart from entriesOf, whose m it would move to the heap.
+//
+//go:noinline
+func (p *plan) rangeOver(m unsafe.Pointer) *reflect.MapIter {
+	return reflect.NewAt(p.typ, unsafe.Pointer(&m)).Elem().MapRange()
+}
+
+// pool returns where the entries of small maps of a type are kept.
+func (p *plan) pool() *sync.Pool {
+	if p.layout != other {
+		return &entryPool
+	}
+	return &p.kept
+}
+
+// free gives the entries of a small map back, without what they hold.
+func (e *entries) free() {
+	if e.iter != nil {
+		return
+	}
+	clear(e.batch)
+	clear(e.anys)
+	clear(e.strings)
+	if e.values.IsValid() {
+		e.values.Clear()
+	}
+	e.batch, e.anys, e.strings = e.batch[:0], e.anys[:0], e.strings[:0]
+	e.plan.pool().Put(e)
+}
+
+// next takes the entry with the least key. It reports false behind the last.
+func (e *entries) next() (key string, value unsafe.Pointer, ok bool) {
+	if e.iter == nil {
+		if e.taken == len(e.batch) {
+			return "", nil, false
 		}
-		v := values.Index(len(batch))
-		v.SetIterValue(e.iter)
-		batch = append(batch, entry{keyText(e.iter.Key()), v.Addr().UnsafePointer()})
+		first := e.batch[e.taken]
+		e.taken++
+		return first.key, first.value, true
+	}
+	if len(e.batches) == 0 {
+		return "", nil, false
+	}
+	e.taken++
+	first := e.batches[0][0]
+	if rest := e.batches[0][1:]; len(rest) > 0 {
+		e.batches[0] = rest
+		heap.Fix(&e.batches, 0)
+	} else {
+		heap.Pop(&e.batches)
+	}
+	return first.key, first.value, true
+}
+
+// collect takes up to a batch of a large map's entries and returns what that
+// has taken away from the quantum.
+func (e *entries) collect() (cost int, err error) {
+	n := min(keyBatch, e.len)
+	values := reflect.MakeSlice(e.plan.elem.slice, n, n)
+	batch := make([]entry, 0, n)
+	if e.plan.userKeys {
+		batch, err = e.userEntries(batch, values)
+	} else {
+		batch = appendEntries(batch, e.plan, e.iter, values)
+	}
+	if err != nil {
+		return 0, err
+	}
+	if len(batch) < n {
+		e.complete = true
 	}
 	if len(batch) > 0 {
-		slices.SortFunc(batch, func(a, b entry) int { return strings.Compare(a.key, b.key) })
+		sortEntries(batch)
 		e.batches = append(e.batches, batch)
 	}
 	if e.complete {
 		heap.Init(&e.batches)
 	}
-	return 64 * len(batch)
+	return entryCost * len(batch), nil
 }
 
-func (e *entries) peek() (entry, bool) {
-	if len(e.batches) == 0 {
-		return entry{}, false
+// appendEntries takes entries until the map ends or values are full.
+func appendEntries(batch []entry, p *plan, iter *reflect.MapIter, values reflect.Value) []entry {
+	key := reflect.New(p.typ.Key()).Elem()
+	base := values.UnsafePointer()
+	for i := 0; i < values.Len() && iter.Next(); i++ {
+		key.SetIterKey(iter)
+		values.Index(i).SetIterValue(iter)
+		batch = append(batch, entry{keyText(key), unsafe.Add(base, uintptr(i)*p.elem.size)})
 	}
-	return e.batches[0][0], true
+	return batch
 }
 
-func (e *entries) pop() {
-	if rest := e.batches[0][1:]; len(rest) > 0 {
-		e.batches[0] = rest
-		heap.Fix(&e.batches, 0)
-		return
+// userEntries is appendEntries for keys that have a text of their own.
+func (e *entries) userEntries(batch []entry, values reflect.Value) ([]entry, error) {
+	for i := 0; i < values.Len() && e.iter.Next(); i++ {
+		values.Index(i).SetIterValue(e.iter)
+		text, err := userText(e.iter.Key())
+		if err != nil {
+			return nil, fmt.Errorf("json: encoding error for type %q: %q", e.plan.typ.String(), err.Error())
+		}
+		batch = append(batch, entry{text, values.Index(i).Addr().UnsafePointer()})
 	}
-	heap.Pop(&e.batches)
+	return batch, nil
 }
 
-// keyText is the name that encoding/json gives to a key; sonicKey says which
-// kinds come here.
+func userText(k reflect.Value) (string, error) {
+	if k.Kind() == reflect.Pointer && k.IsNil() {
+		return "", nil
+	}
+	m, ok := reflect.TypeAssert[encoding.TextMarshaler](k)
+	if !ok {
+		panic("unexpected map key type") // a nil interface; encoding/json's words
+	}
+	b, err := m.MarshalText()
+	return string(b), err
+}
+
+// keyText is the name that encoding/json gives to a key without a text of its
+// own.
 func keyText(k reflect.Value) string {
 	switch {
 	case k.Kind() == reflect.String:
@@ -101,15 +233,14 @@ func keyText(k reflect.Value) string {
 	}
 }
 
-// appendKey appends a key as a JSON string.
-func appendKey(dst []byte, key string) []byte {
-	for i := range len(key) {
-		if c := key[i]; c < ' ' || c >= 0x7f || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' {
-			quoted, _ := json.Marshal(key) // a string never fails
-			return append(dst, quoted...)
+func sortEntries(b []entry) {
+	if len(b) > 12 {
+		slices.SortFunc(b, func(a, b entry) int { return strings.Compare(a.key, b.key) })
+		return
+	}
+	for i := 1; i < len(b); i++ {
+		for j := i; j > 0 && b[j].key < b[j-1].key; j-- {
+			b[j], b[j-1] = b[j-1], b[j]
 		}
 	}
-	dst = append(dst, '"')
-	dst = append(dst, key...)
-	return append(dst, '"')
 }

@@ -2,7 +2,6 @@ package encoder
 
 import (
 	"cmp"
-	"encoding/json"
 	"reflect"
 	"slices"
 	"strings"
@@ -13,16 +12,20 @@ import (
 // field is a struct field as encoding/json sees it.
 type field struct {
 	name      string
-	key       []byte // the name as it is written: quoted, escaped, with its colon
-	tagged    bool   // the name comes from a tag
+	quotes    [2]string // the name as it is written: comma, quoted and escaped, colon; with plain HTML
+	tagged    bool      // the name comes from a tag
 	index     []int
-	steps     []step
 	typ       reflect.Type
 	plan      *plan
+	offset    uintptr // of the field, if not indirect
+	indirect  bool    // embedded pointers lead to it
+	steps     []step
+	omits     bool // any of the next three
 	omitEmpty bool
 	omitZero  bool
 	isZero    func(reflect.Value) bool // the type's own IsZero, for omitZero
 	quoted    bool                     // ,string
+	absent    absent
 }
 
 // step leads from a struct to one of its fields, through a pointer if the
@@ -31,6 +34,9 @@ type step struct {
 	offset uintptr
 	deref  bool
 }
+
+// key is the name as it is written.
+func (f *field) key(to *format) string { return f.quotes[to.html()] }
 
 // at returns the field's place in the struct at x, or nil if an embedded
 // pointer on the way is nil: encoding/json leaves out such fields.
@@ -49,37 +55,92 @@ func (f *field) at(x unsafe.Pointer, addr bool) (unsafe.Pointer, bool) {
 
 // omitted reports whether the field at x is left out.
 func (f *field) omitted(x unsafe.Pointer, addr bool) bool {
-	if !f.omitEmpty && !f.omitZero {
+	if f.omitEmpty && isEmpty(f.typ, x) {
+		return true
+	}
+	if !f.omitZero {
 		return false
 	}
 	v := reflect.NewAt(f.typ, x).Elem()
-	if f.omitEmpty {
-		switch v.Kind() {
-		case reflect.Array, reflect.Map, reflect.Slice, reflect.String:
-			if v.Len() == 0 {
-				return true
-			}
-		case reflect.Struct, reflect.Chan, reflect.Func, reflect.UnsafePointer, reflect.Complex64, reflect.Complex128:
-			// Never empty, or refused: encoding/json wants to see them.
-		default:
-			if v.IsZero() {
-				return true
-			}
-		}
-	}
-	if f.omitZero {
-		if f.isZero != nil {
-			if !addr {
-				// IsZero may write, and not to what is not addressable.
-				c := reflect.New(f.typ).Elem()
-				c.Set(v)
-				v = c
-			}
-			return f.isZero(v)
-		}
+	if f.isZero == nil {
 		return v.IsZero()
 	}
+	if !addr {
+		// IsZero may write, and not to what is not addressable.
+		c := reflect.New(f.typ).Elem()
+		c.Set(v)
+		v = c
+	}
+	return f.isZero(v)
+}
+
+// isEmpty is encoding/json's rule for omitempty.
+func isEmpty(t reflect.Type, x unsafe.Pointer) bool {
+	switch t.Kind() {
+	case reflect.String:
+		return len(*(*string)(x)) == 0
+	case reflect.Slice:
+		return (*sliceHeader)(x).len == 0
+	case reflect.Map:
+		return len(*(*map[int]int)(x)) == 0
+	case reflect.Array:
+		return t.Len() == 0
+	case reflect.Pointer, reflect.Interface:
+		return *(*unsafe.Pointer)(x) == nil
+	case reflect.Float32:
+		return *(*float32)(x) == 0
+	case reflect.Float64:
+		return *(*float64)(x) == 0
+	case reflect.Bool, reflect.Int8, reflect.Uint8:
+		return *(*uint8)(x) == 0
+	case reflect.Int16, reflect.Uint16:
+		return *(*uint16)(x) == 0
+	case reflect.Int32, reflect.Uint32:
+		return *(*uint32)(x) == 0
+	case reflect.Int64, reflect.Uint64:
+		return *(*uint64)(x) == 0
+	case reflect.Int, reflect.Uint, reflect.Uintptr:
+		return *(*uint)(x) == 0
+	}
 	return false
+}
+
+// absent is a run of fields that are pointers, one behind the other. Nullable
+// columns come in such runs, and most of them are null most of the time: that
+// is found out without a branch for each, and written in one piece.
+type absent struct {
+	offset uintptr
+	n      int       // how many, from this field on; none if it is not worth it
+	nulls  [2]string // what is written if there is nothing
+}
+
+func (a *absent) text(to *format) string { return a.nulls[to.html()] }
+
+// all reports whether all pointers of the run are nil.
+func (a *absent) all(x unsafe.Pointer) bool {
+	var set uintptr
+	for _, p := range unsafe.Slice((*uintptr)(unsafe.Add(x, a.offset)), a.n) {
+		set |= p
+	}
+	return set == 0
+}
+
+// groupAbsent finds the runs among the fields.
+func groupAbsent(fields []field) {
+	for i := len(fields) - 1; i >= 0; i-- {
+		f := &fields[i]
+		if f.typ.Kind() != reflect.Pointer || f.indirect || f.omits {
+			continue
+		}
+		f.absent = absent{f.offset, 1, [2]string{f.quotes[0] + "null", f.quotes[1] + "null"}}
+		if i+1 < len(fields) {
+			if next := &fields[i+1].absent; next.n > 0 && next.offset == f.offset+unsafe.Sizeof(next.offset) {
+				f.absent.n += next.n
+				f.absent.nulls[0] += next.nulls[0]
+				f.absent.nulls[1] += next.nulls[1]
+			}
+		}
+	}
 }
 
 // fieldsOf lists the fields that encoding/json writes for struct type t, in
@@ -112,6 +173,10 @@ func fieldsOf(t reflect.Type) []field {
 				f.index = append(slices.Clone(parent.index), i)
 				if !embedded {
 					f.steps = append(slices.Clone(parent.steps), step{offset: sf.Offset})
+					for _, s := range f.steps {
+						f.offset += s.offset
+						f.indirect = f.indirect || s.deref
+					}
 					fields = append(fields, f)
 					if count[parent.typ] > 1 {
 						// The same type embedded twice at one depth: two
@@ -179,8 +244,10 @@ func fieldOf(sf reflect.StructField) (f field, embedded, ok bool) {
 			f.quoted = k == reflect.Bool || isInteger(k) || k == reflect.Float32 || k == reflect.Float64 || k == reflect.String
 		}
 	}
-	quoted, _ := json.Marshal(f.name)
-	f.key = append(quoted, ':')
+	f.omits = f.omitEmpty || f.omitZero
+	for i := range f.quotes {
+		f.quotes[i] = string(appendString([]byte(","), f.name, i == 0)) + ":"
+	}
 	return f, false, true
 }
 

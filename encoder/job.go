@@ -57,9 +57,10 @@ func (j *job) advance() (full *segment, complete bool, err error) {
 		j.open.buf = j.cursor.grow(j.open.buf, j.cursor.quantum)
 	}
 	j.open.buf, complete, err = j.cursor.next(j.open.buf)
-	if err != nil || complete || j.whole || len(j.open.buf) < j.writeSize {
+	if err != nil || complete || j.whole || len(j.open.buf) < j.writeSize && !j.cursor.flush {
 		return nil, complete, err
 	}
+	j.open.flush, j.cursor.flush = j.cursor.flush, false
 	full, j.open = j.open, nil // a parked job has no use for the next one yet
 	return full, false, nil
 }
@@ -81,8 +82,9 @@ func (j *job) turn() (full *segment, done, callsUser bool) {
 
 // segment is a piece of output on its way to a writer.
 type segment struct {
-	buf  []byte
-	home *segmentPool
+	buf   []byte
+	home  *segmentPool
+	flush bool // once it has been written
 }
 
 // segmentPool keeps segments of one size for reuse.
@@ -93,7 +95,7 @@ type segmentPool struct {
 
 func newSegmentPool(size, most int) *segmentPool {
 	p := &segmentPool{most: most}
-	p.pool.New = func() any { return &segment{make([]byte, 0, size), p} }
+	p.pool.New = func() any { return &segment{buf: make([]byte, 0, size), home: p} }
 	return p
 }
 
@@ -108,7 +110,7 @@ func (p *segmentPool) get() *segment { return p.pool.Get().(*segment) }
 // free gives s back. Nobody may use it afterwards.
 func (s *segment) free() {
 	if cap(s.buf) <= s.home.most {
-		s.buf = s.buf[:0]
+		s.buf, s.flush = s.buf[:0], false
 		s.home.pool.Put(s)
 	}
 }

@@ -1,42 +1,78 @@
 package encoder
 
 import (
+	"encoding/json"
 	"reflect"
 	"sync"
+	"time"
 	"unsafe"
 )
 
-// kind says how the cursor treats values of a type.
-type kind uint8
+// op says how the values of a type are written.
+type op uint8
 
 const (
-	leaf      kind = iota // never cut
-	text                  // string
-	slice                 // cut between elements
-	array                 // cut between elements
-	mapping               // cut between entries, in the order of their keys
-	structure             // cut between fields
-	pointer               // followed
-	iface                 // followed to the dynamic type
+	opLeaf op = iota // encoding/json does it, see exact.go
+	opMarshaler
+	opBool
+	opInt
+	opInt8
+	opInt16
+	opInt32
+	opInt64
+	opUint
+	opUint8
+	opUint16
+	opUint32
+	opUint64
+	opUintptr
+	opFloat32
+	opFloat64
+	opString
+	opNumber // json.Number
+	opTime   // time.Time
+	opTimePointer
+	opBytes // []byte
+	opSlice
+	opArray
+	opMap
+	opStruct
+	opPointer
+	opAny   // interface{}
+	opIface // with methods
+	opSequence
 )
 
-// plan is what is known of a type: where its values may be cut, which leaf
-// encoder is exact for them, and how to tell their weight. It is made once
-// per type and never changes afterwards.
+// plan is what is known of a type. It is made once per type and never changes
+// afterwards.
 type plan struct {
-	typ      reflect.Type
-	kind     kind
-	traits   traits
-	fixed    int    // bytes of JSON that every value takes, roughly
-	parts    []part // what varies in a value, for weighing; see weigh.go
-	variable bool   // whether values differ in weight at all
-	elem     *plan  // of slices, arrays, maps and pointers
-	size     uintptr
-	len      int     // of arrays
-	fields   []field // of structures
-	slice    reflect.Type
-	walkers  sync.Pool // of *mapWalker, for mapping
+	typ    reflect.Type
+	op     op
+	size   uintptr
+	len    int   // of arrays
+	elem   *plan // of slices, arrays, maps, pointers and sequences
+	fields []field
+	slice  reflect.Type // of this type
+
+	user   bool  // its marshaler is the user's
+	bare   *plan // without its marshaler, which is for addressable values only
+	isByte bool  // a slice of it is written as a string
+	width  int   // the most bytes that a value takes, if it is all numbers
+
+	// Of maps.
+	userKeys bool   // the user's methods give the keys' texts
+	layout   layout // which maps of Go look like it
+	kept     sync.Pool
 }
+
+// layout tells maps that can be read as if they had another type.
+type layout uint8
+
+const (
+	other layout = iota
+	stringToString
+	stringToAny
+)
 
 // plans caches every plan by its reflect.Type. Types are finite in a program,
 // so it needs no bound.
@@ -48,9 +84,6 @@ func planFor(t reflect.Type) *plan {
 	}
 	pl := planner{made: map[reflect.Type]*plan{}}
 	p := pl.plan(t)
-	for t, p := range pl.made {
-		p.traits = traitsOf(t, map[reflect.Type]bool{})
-	}
 	for t, p := range pl.made {
 		plans.LoadOrStore(t, p)
 	}
@@ -70,117 +103,112 @@ func (pl *planner) plan(t reflect.Type) *plan {
 	if p, ok := pl.made[t]; ok {
 		return p
 	}
-	p := &plan{typ: t, size: t.Size(), slice: reflect.SliceOf(t), fixed: fixedWeight(t)}
+	p := new(plan)
 	pl.made[t] = p
-
 	own, byAddress := marshals(t)
-	if own || byAddress {
-		p.variable = t.Kind() != reflect.Struct
+	switch {
+	case t == sequenceType:
+		p.typ, p.size, p.slice, p.op = t, t.Size(), reflect.SliceOf(t), opSequence
 		return p
+	case !own && !byAddress || isTime(t):
+		pl.fill(p, t)
+		return p
+	case !own:
+		p.bare = new(plan)
+		pl.fill(p.bare, t)
 	}
-	switch t.Kind() {
-	case reflect.String:
-		p.kind, p.variable = text, true
-	case reflect.Slice:
-		p.variable = true
-		p.elem = pl.plan(t.Elem())
-		if t.Elem().Kind() != reflect.Uint8 {
-			p.kind = slice
-		}
-	case reflect.Array:
-		p.elem, p.len = pl.plan(t.Elem()), t.Len()
-		p.variable = p.elem.variable
-		p.fixed = 2 + p.len*(p.elem.fixed+1)
-		if t.Elem().Kind() != reflect.Uint8 {
-			p.kind = array
-		}
-	case reflect.Map:
-		p.variable = true
-		p.elem = pl.plan(t.Elem())
-		if sonicKey(t.Key()) {
-			p.kind = mapping
-			p.walkers.New = func() any {
-				return &mapWalker{key: reflect.New(t.Key()).Elem(), elem: reflect.New(t.Elem())}
-			}
-		}
-	case reflect.Pointer:
-		p.kind, p.variable = pointer, true
-		p.elem = pl.plan(t.Elem())
-	case reflect.Interface:
-		p.kind, p.variable = iface, true
-	case reflect.Struct:
-		p.kind = structure
-		p.fields = fieldsOf(t)
-		p.fixed = 2
-		for i := range p.fields {
-			pl.addField(p, &p.fields[i])
-		}
-		p.variable = len(p.parts) > 0
-	}
+	p.typ, p.size, p.slice = t, t.Size(), reflect.SliceOf(t)
+	p.op, p.user = opMarshaler, !trusted(t)
 	return p
 }
 
-// addField plans a field's type and adds what varies in it to p's parts.
-func (pl *planner) addField(p *plan, f *field) {
-	f.plan = pl.plan(f.typ)
-	p.fixed += len(f.key) + 1 + f.plan.fixed
-	offset := uintptr(0)
-	for _, s := range f.steps {
-		offset += s.offset
-		if s.deref {
-			p.addPart(part{plan: f.plan, via: f})
+// isTime reports whether t is written as time.Time is.
+func isTime(t reflect.Type) bool {
+	return t == timeType || t.Kind() == reflect.Pointer && t.Elem() == timeType
+}
+
+var scalarOps = map[reflect.Kind]op{
+	reflect.Bool: opBool,
+	reflect.Int:  opInt, reflect.Int8: opInt8, reflect.Int16: opInt16, reflect.Int32: opInt32, reflect.Int64: opInt64,
+	reflect.Uint: opUint, reflect.Uint8: opUint8, reflect.Uint16: opUint16, reflect.Uint32: opUint32, reflect.Uint64: opUint64,
+	reflect.Uintptr: opUintptr, reflect.Float32: opFloat32, reflect.Float64: opFloat64,
+}
+
+// fill plans t by its kind.
+func (pl *planner) fill(p *plan, t reflect.Type) {
+	p.typ, p.size, p.slice = t, t.Size(), reflect.SliceOf(t)
+	p.op = scalarOps[t.Kind()]
+	if width, ok := numeric(t); ok && !isByte(t) {
+		p.width = width
+	}
+	switch t.Kind() {
+	case reflect.Uint8:
+		p.isByte = isByte(t)
+	case reflect.String:
+		p.op = opString
+		if t == numberType {
+			p.op = opNumber
+		}
+	case reflect.Slice:
+		p.op = opSlice
+		if isByte(t.Elem()) {
+			p.op = opBytes
+		}
+		p.elem = pl.plan(t.Elem())
+	case reflect.Array:
+		p.op, p.len = opArray, t.Len()
+		p.elem = pl.plan(t.Elem())
+	case reflect.Map:
+		stringKey := t.Key().Kind() == reflect.String
+		switch {
+		case stringKey || isInteger(t.Key().Kind()):
+			p.op = opMap
+			p.userKeys = !stringKey && t.Key().Implements(textMarshalerType)
+		case t.Key().Implements(textMarshalerType):
+			p.op, p.userKeys = opMap, true
+		}
+		switch {
+		case stringKey && t.Elem().Kind() == reflect.String:
+			p.layout = stringToString
+		case stringKey && t.Elem() == anyType:
+			p.layout = stringToAny
+		}
+		p.kept.New = func() any { return new(entries) }
+		p.elem = pl.plan(t.Elem())
+	case reflect.Pointer:
+		p.op = opPointer
+		if t.Elem() == timeType {
+			p.op = opTimePointer
+		}
+		p.elem = pl.plan(t.Elem())
+	case reflect.Interface:
+		p.op = opIface
+		if t.NumMethod() == 0 {
+			p.op = opAny
+		}
+	case reflect.Struct:
+		p.op = opStruct
+		if t == timeType {
+			p.op = opTime
 			return
 		}
-	}
-	if f.plan.kind == structure {
-		for _, q := range f.plan.parts {
-			q.offset += offset
-			p.addPart(q)
+		p.fields = fieldsOf(t)
+		for i := range p.fields {
+			p.fields[i].plan = pl.plan(p.fields[i].typ)
 		}
-		return
-	}
-	if f.plan.variable {
-		p.addPart(part{offset: offset, n: 1, plan: f.plan})
+		groupAbsent(p.fields)
+	case reflect.Func:
+		pl.sequence(p, t)
 	}
 }
 
-// traitsOf collects the traits of t and of everything it contains, except
-// what interfaces will hold: that is seen when a value is weighed.
-func traitsOf(t reflect.Type, seen map[reflect.Type]bool) traits {
-	if seen[t] {
-		return 0
+// isByte reports whether encoding/json writes a slice of t as a string.
+func isByte(t reflect.Type) bool {
+	if t.Kind() != reflect.Uint8 {
+		return false
 	}
-	seen[t] = true
-	if own, byAddress := marshals(t); own || byAddress {
-		if t.Kind() == reflect.Pointer && t.Elem() == timeType {
-			return 0
-		}
-		return marshalerTraits(t, byAddress)
-	}
-	tr := kindTraits(t.Kind())
-	switch t.Kind() {
-	case reflect.Array:
-		if unrolled(t) > maxSonicArray {
-			tr |= needsStd
-		}
-		tr |= traitsOf(t.Elem(), seen)
-	case reflect.Slice, reflect.Pointer:
-		tr |= traitsOf(t.Elem(), seen)
-	case reflect.Map:
-		if !sonicKey(t.Key()) {
-			tr |= needsStd
-			if t.Key().Implements(textMarshalerType) {
-				tr |= callsUser
-			}
-		}
-		tr |= traitsOf(t.Elem(), seen)
-	case reflect.Struct:
-		fields := fieldsOf(t)
-		for i := range fields {
-			tr |= fieldTraits(&fields[i]) | traitsOf(fields[i].typ, seen)
-		}
-	}
-	return tr
+	pt := reflect.PointerTo(t)
+	return !pt.Implements(marshalerType) && !pt.Implements(textMarshalerType)
 }
 
 // dataOf returns where the value that v holds is stored. The value is not
@@ -205,14 +233,14 @@ func dataOf(v any, p *plan) unsafe.Pointer {
 	return e[1]
 }
 
-// dynamic returns what the interface at x, of static type t, holds.
-func dynamic(t reflect.Type, x unsafe.Pointer) any {
-	if t.NumMethod() == 0 {
-		return *(*any)(x)
-	}
-	v := reflect.NewAt(t, x).Elem()
-	if v.IsNil() {
-		return nil
-	}
-	return v.Elem().Interface()
+// sliceHeader is a slice as the runtime lays it out.
+type sliceHeader struct {
+	data     unsafe.Pointer
+	len, cap int
 }
+
+var (
+	anyType    = reflect.TypeFor[any]()
+	timeType   = reflect.TypeFor[time.Time]()
+	numberType = reflect.TypeFor[json.Number]()
+)

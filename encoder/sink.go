@@ -21,7 +21,7 @@ func (s *sink) put(seg *segment) error {
 		return s.write(seg)
 	}
 	s.keep(seg)
-	if s.size <= s.hold {
+	if s.size <= s.hold && !seg.flush {
 		return nil
 	}
 	return s.flow()
@@ -51,6 +51,9 @@ func (s *sink) write(seg *segment) error {
 	s.written += int64(n)
 	if err == nil && n < len(seg.buf) {
 		err = io.ErrShortWrite
+	}
+	if f, ok := s.w.(interface{ Flush() }); ok && seg.flush && err == nil {
+		f.Flush()
 	}
 	seg.free()
 	return err

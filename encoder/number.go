@@ -1,0 +1,172 @@
+package encoder
+
+import (
+	"math"
+	"math/bits"
+	"slices"
+	"strconv"
+)
+
+// appendFloat64 appends f, which is finite, as encoding/json does: with the
+// fewest digits that lead back to f.
+//
+// A number of up to 15 digits is the only one of them that leads to its float64
+// (C calls that DBL_DIG), so who finds one has found the shortest. Most numbers
+// in real data have few digits behind the point, and finding those costs a
+// division, which IEEE 754 rounds as a reader would: a third of what
+// strconv's search takes.
+func appendFloat64(dst []byte, f float64) []byte {
+	abs := math.Abs(f)
+	if abs < 1<<53 && float64(uint64(abs)) == abs {
+		return appendUint(appendSign(dst, f), uint64(abs))
+	}
+	if abs < 1e9 {
+		if m := uint64(abs*1e3 + 0.5); float64(m)/1e3 == abs {
+			return appendDecimal(appendSign(dst, f), m, 1e3)
+		}
+		if m := uint64(abs*1e6 + 0.5); float64(m)/1e6 == abs {
+			return appendDecimal(appendSign(dst, f), m, 1e6)
+		}
+	}
+	return appendShortest(dst, f, abs < 1e-6 || abs >= 1e21, 64)
+}
+
+// appendFloat32 appends f, which is finite, as encoding/json does. A float32
+// knows all numbers of six digits (FLT_DIG).
+func appendFloat32(dst []byte, f float32) []byte {
+	abs := max(f, -f)
+	if abs < 1<<24 && float32(uint32(abs)) == abs {
+		return appendUint(appendSign(dst, float64(f)), uint64(abs))
+	}
+	if abs < 1e3 {
+		if m := uint32(abs*1e3 + 0.5); float32(m)/1e3 == abs && m < 1e6 {
+			return appendDecimal(appendSign(dst, float64(f)), uint64(m), 1e3)
+		}
+	}
+	return appendShortest(dst, float64(f), abs < 1e-6 || abs >= 1e21, 32)
+}
+
+func appendSign(dst []byte, f float64) []byte {
+	if math.Signbit(f) {
+		return append(dst, '-')
+	}
+	return dst
+}
+
+// appendDecimal appends m/scale, which is no whole number. The scale is a power
+// of ten.
+func appendDecimal(dst []byte, m, scale uint64) []byte {
+	dst = appendUint(dst, m/scale)
+	m %= scale
+	dst = append(dst, '.')
+	for m > 0 {
+		scale /= 10
+		dst = append(dst, byte('0'+m/scale))
+		m %= scale
+	}
+	return dst
+}
+
+// appendShortest leaves it to strconv.
+func appendShortest(dst []byte, f float64, exponent bool, bits int) []byte {
+	if !exponent {
+		return strconv.AppendFloat(dst, f, 'f', -1, bits)
+	}
+	dst = strconv.AppendFloat(dst, f, 'e', -1, bits)
+	// encoding/json writes e-9 where strconv writes e-09.
+	if n := len(dst); n >= 4 && dst[n-4] == 'e' && dst[n-3] == '-' && dst[n-2] == '0' {
+		dst[n-2] = dst[n-1]
+		dst = dst[:n-1]
+	}
+	return dst
+}
+
+// digits are all numbers of two digits, one behind the other.
+const digits = "00010203040506070809101112131415161718192021222324252627282930313233343536373839404142434445464748495051525354555657585960616263646566676869707172737475767778798081828384858687888990919293949596979899"
+
+// appendUint writes where the digits will stay; strconv writes elsewhere first,
+// which makes it half as fast.
+func appendUint(dst []byte, u uint64) []byte {
+	if u < 10 {
+		return append(dst, byte('0'+u))
+	}
+	// log10 from log2: 1233/4096 is log10(2), and one too few at times.
+	n := bits.Len64(u) * 1233 >> 12
+	if u >= powers[n] {
+		n++
+	}
+	end := len(dst) + n
+	dst = slices.Grow(dst, n)[:end]
+	for u >= 100 {
+		q := u / 100
+		r := (u - q*100) * 2
+		end -= 2
+		dst[end], dst[end+1] = digits[r], digits[r+1]
+		u = q
+	}
+	if u >= 10 {
+		dst[end-2], dst[end-1] = digits[2*u], digits[2*u+1]
+		return dst
+	}
+	dst[end-1] = byte('0' + u)
+	return dst
+}
+
+func appendInt(dst []byte, i int64) []byte {
+	if i < 0 {
+		return appendUint(append(dst, '-'), -uint64(i))
+	}
+	return appendUint(dst, uint64(i))
+}
+
+// powers of ten that a uint64 can hold.
+var powers = func() (p [20]uint64) {
+	p[0] = 1
+	for i := 1; i < len(p); i++ {
+		p[i] = 10 * p[i-1]
+	}
+	return p
+}()
+
+// validNumber reports whether a json.Number is one. An empty one is not: it is
+// written as 0.
+func validNumber(s string) bool {
+	run := func(i int) int {
+		for i < len(s) && s[i]-'0' <= 9 {
+			i++
+		}
+		return i
+	}
+	at := func(i int, set string) bool {
+		for j := range len(set) {
+			if i < len(s) && s[i] == set[j] {
+				return true
+			}
+		}
+		return false
+	}
+	i := 0
+	if at(i, "-") {
+		i++
+	}
+	whole := i
+	if i = run(i); i == whole || i > whole+1 && s[whole] == '0' {
+		return false
+	}
+	if at(i, ".") {
+		point := i + 1
+		if i = run(point); i == point {
+			return false
+		}
+	}
+	if at(i, "eE") {
+		if i++; at(i, "+-") {
+			i++
+		}
+		exponent := i
+		if i = run(i); i == exponent {
+			return false
+		}
+	}
+	return i == len(s)
+}

@@ -1,0 +1,46 @@
+package encoder
+
+import (
+	"bytes"
+	"unsafe"
+)
+
+// minWide is the least that plainBlocks can look at.
+const minWide = 16
+
+// plainWide is plain sixteen bytes at a time, which in long texts is three
+// times as fast as eight.
+func plainWide(s string, html, unicode bool) int {
+	set, beyond := &scriptSet, uint32(1<<16-1)
+	if html {
+		set = &htmlSet
+	}
+	if unicode {
+		beyond = 0
+	}
+	return plainBlocks(unsafe.StringData(s), len(s), set, beyond)
+}
+
+// plainBlocks returns how many of the n bytes at s, from the first one on, are
+// not of the set and, if the bits of beyond are set, below 0x80. While it runs
+// the scheduler cannot have the thread: some µs for a quantum.
+//
+//go:noescape
+func plainBlocks(s *byte, n int, set *charset, beyond uint32) int
+
+// charset is what plainBlocks looks for: all bytes up to the first, then the
+// second, then two that have a bit or none to be ignored in front of them. Each
+// is there sixteen times.
+type charset [6][16]byte
+
+func charsetOf(chars ...byte) (set charset) {
+	for i, c := range chars {
+		copy(set[i][:], bytes.Repeat([]byte{c}, 16))
+	}
+	return set
+}
+
+var (
+	scriptSet = charsetOf(' '-1, '\\', 0, '"', 0, '"')
+	htmlSet   = charsetOf(' '-1, '\\', '"'^'&', '"'|'&', '<'^'>', '<'|'>')
+)
