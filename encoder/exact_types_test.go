@@ -1269,52 +1269,56 @@ var depths = []int{100, 900, 999, 1000, 1001, 1100, 2500, 5000}
 func nestSamples() []sample {
 	var out []sample
 	for _, n := range depths {
-		var m, s, p, mixed, st, bad, num any = 1, "x", 2, nil, nil, math.NaN(), json.Number("")
-		var list *listNode
-		var bytes *byteNode
-		var ss selfSlice
-		sm := selfMap{}
-		deep := &tree{Name: "end"}
-		marshalers := &selfJSON{P: pointerJSON{9}}
-		for i := range n {
-			m, s, p, bad = map[string]any{"k": m}, []any{s}, ptr(p), []any{bad}
-			switch i % 4 {
-			case 0:
-				mixed = []any{i, mixed}
-			case 1:
-				mixed = map[string]any{"<": mixed, "a": i}
-			case 2:
-				v := mixed
-				mixed = &v
-			case 3:
-				mixed = plain[any]{mixed}
-			}
-			st, num = plain[any]{st}, []any{num, num}[:1]
-			list = &listNode{i, list}
-			bytes = &byteNode{byte(i), myByte(i), pointerByte(i), bytes}
-			ss = selfSlice{ss}
-			sm = selfMap{"m": sm}
-			deep = &tree{Name: strconv.Itoa(i), Children: []*tree{deep}}
-			marshalers = &selfJSON{P: pointerJSON{i}, Next: marshalers}
-		}
-		for _, v := range []sample{
-			{"maps", m},
-			{"slices", s},
-			{"pointers", p},
-			{"structs in any", st},
-			{"an error", bad},
-			{"Numbers", num},
-			{"a list", list},
-			{"a list of bytes", bytes},
-			{"typed slices", ss},
-			{"typed maps", sm},
-			{"a tree", deep},
-			{"pointer marshalers", marshalers},
-		} {
-			out = append(out, sample{fmt.Sprintf("%d deep in %s", n, v.name), v.value})
-		}
+		out = append(out, nests(n)...)
 	}
 	return out
+}
+
+// nests are values that are n levels deep, each in another way.
+func nests(n int) []sample {
+	var m, s, p, mixed, st, bad, num any = 1, "x", 2, nil, nil, math.NaN(), json.Number("")
+	var list *listNode
+	var bytes *byteNode
+	var ss selfSlice
+	sm := selfMap{}
+	deep := &tree{Name: "end"}
+	marshalers := &selfJSON{P: pointerJSON{9}}
+	for i := range n {
+		m, s, p, bad = map[string]any{"k": m}, []any{s}, ptr(p), []any{bad}
+		switch i % 4 {
+		case 0:
+			mixed = []any{i, mixed}
+		case 1:
+			mixed = map[string]any{"<": mixed, "a": i}
+		case 2:
+			v := mixed
+			mixed = &v
+		case 3:
+			mixed = plain[any]{mixed}
+		}
+		st, num = plain[any]{st}, []any{num, num}[:1]
+		list = &listNode{i, list}
+		bytes = &byteNode{byte(i), myByte(i), pointerByte(i), bytes}
+		ss = selfSlice{ss}
+		sm = selfMap{"m": sm}
+		deep = &tree{Name: strconv.Itoa(i), Children: []*tree{deep}}
+		marshalers = &selfJSON{P: pointerJSON{i}, Next: marshalers}
+	}
+	return mapTo([]sample{
+		{"maps", m},
+		{"slices", s},
+		{"pointers", p},
+		{"structs in any", st},
+		{"a mixture", mixed},
+		{"an error", bad},
+		{"Numbers", num},
+		{"a list", list},
+		{"a list of bytes", bytes},
+		{"typed slices", ss},
+		{"typed maps", sm},
+		{"a tree", deep},
+		{"pointer marshalers", marshalers},
+	}, func(s sample) sample { return sample{fmt.Sprintf("%d deep in %s", n, s.name), s.value} })
 }
 
 func largeSamples() []sample {
