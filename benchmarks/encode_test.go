@@ -3,8 +3,10 @@ package benchmarks
 import (
 	"bytes"
 	stdjson "encoding/json"
+	"flag"
 	"fmt"
 	"reflect"
+	"slices"
 	"testing"
 )
 
@@ -48,13 +50,17 @@ func compare(v variant, got, want []byte) error {
 	return nil
 }
 
+var long = flag.Bool("long", false, "build payloads of 180 MB, too")
+
+// upTo returns the payloads of at most so many bytes, or all with -long.
+func upTo(bytes int) []payload {
+	return slices.DeleteFunc(slices.Clone(payloads), func(p payload) bool { return p.bytes > bytes && !*long })
+}
+
 // The large payloads are compared by the benchmark itself; here the ones that
 // hold every kind of row are enough.
 func TestVariantsKeepTheirFidelity(t *testing.T) {
-	for _, p := range payloads {
-		if p.bytes > 1<<20 {
-			continue
-		}
+	for _, p := range upTo(1 << 16) {
 		v := p.build()
 		want, err := stdjson.Marshal(v)
 		if err != nil {
@@ -98,10 +104,7 @@ func TestInexactVariantsAreInexact(t *testing.T) {
 }
 
 func TestProbelaneIsExactForLargePayloads(t *testing.T) {
-	for _, p := range payloads {
-		if p.bytes <= 1<<20 {
-			continue
-		}
+	for _, p := range upTo(20_000_000) {
 		v := p.build()
 		want, err := stdjson.Marshal(v)
 		if err != nil {
@@ -123,7 +126,7 @@ func TestProbelaneIsExactForLargePayloads(t *testing.T) {
 }
 
 func TestPayloadsHaveTheSizeTheyAreNamedAfter(t *testing.T) {
-	for _, p := range payloads {
+	for _, p := range upTo(20_000_000) {
 		b, err := stdjson.Marshal(p.build())
 		if err != nil {
 			t.Fatal(err)
