@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"strings"
 
+	"github.com/probelane/probelane/benchmarks/internal/rows"
 	"github.com/probelane/probelane/examples/flood"
 )
 
@@ -52,37 +53,18 @@ var sizes = []struct {
 // clients is the story's response: many fields, nearly all of them null.
 func clients(n int) func() any { return func() any { return flood.Build(n) } }
 
-// Records is a response of rows as many services have them. Unlike a client, a
-// record makes an encoder format floats, sort keys, and look into strings for
-// what has to be escaped.
-type Records struct {
-	Items []Record `json:"items"`
-}
-
-// Record is one row.
-type Record struct {
-	ID       int64             `json:"id"`
-	Name     string            `json:"name"`
-	Email    string            `json:"email"`
-	Summary  string            `json:"summary,omitempty"`
-	Active   bool              `json:"active"`
-	Balance  float64           `json:"balance"`
-	Score    float64           `json:"score"`
-	Position [2]float64        `json:"position"`
-	Tags     []string          `json:"tags"`
-	Labels   map[string]string `json:"labels"`
-}
-
 var (
 	cities = []string{"Lyon", "Kraków", "Porto", "Aarhus", "São Paulo", "Köln", "Osaka"}
 	tags   = []string{"new", "priority", "wholesale", "export", "vip", "overdue"}
 )
 
+// records make an encoder format floats, sort keys, and look into strings for
+// what has to be escaped.
 func records(n int) func() any {
 	return func() any {
-		items := make([]Record, 0, n)
+		items := make([]rows.Record, 0, n)
 		for i := range n {
-			r := Record{
+			r := rows.Record{
 				ID:       int64(i + 1),
 				Name:     fmt.Sprintf("Customer %05d & Sons", i),
 				Email:    fmt.Sprintf("customer%05d@example.com", i),
@@ -102,7 +84,7 @@ func records(n int) func() any {
 			}
 			items = append(items, r)
 		}
-		return &Records{Items: items}
+		return &rows.Records{Items: items}
 	}
 }
 
@@ -110,7 +92,7 @@ func records(n int) func() any {
 func maps(n int) func() any {
 	return func() any {
 		items := make([]map[string]any, 0, n)
-		for _, r := range records(n)().(*Records).Items {
+		for _, r := range records(n)().(*rows.Records).Items {
 			m := map[string]any{
 				"id":       r.ID,
 				"name":     r.Name,
@@ -215,23 +197,16 @@ func ints(n int) func() any {
 	}
 }
 
-// Article is a row that is nearly all text.
-type Article struct {
-	ID     int      `json:"id"`
-	Title  string   `json:"title"`
-	Body   string   `json:"body"`
-	Quotes []string `json:"quotes"`
-}
-
+// texts are rows that are nearly all text.
 func texts(n int) func() any {
 	return func() any {
-		all := make([]Article, n)
+		all := make([]rows.Article, n)
 		for i := range all {
 			var body strings.Builder
 			for j := 0; body.Len() < 4500; j++ {
 				fmt.Fprintf(&body, "%d. %s\n", j, sayings[(i+j*j)%len(sayings)])
 			}
-			all[i] = Article{i, sayings[i%len(sayings)], body.String(), sayings}
+			all[i] = rows.Article{ID: i, Title: sayings[i%len(sayings)], Body: body.String(), Quotes: sayings}
 		}
 		return all
 	}
