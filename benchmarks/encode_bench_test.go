@@ -33,10 +33,11 @@ func BenchmarkEncode(b *testing.B) {
 	})
 }
 
-// BenchmarkEncodeParallel encodes on GOMAXPROCS goroutines at the same time.
+// BenchmarkEncodeParallel encodes on GOMAXPROCS goroutines at the same time,
+// exact variants only.
 func BenchmarkEncodeParallel(b *testing.B) {
 	eachVariant(b, func(b *testing.B, variant variant, v any, want []byte) {
-		if variant.limit || len(want) > huge {
+		if variant.fidelity != exact || variant.limit || len(want) > huge {
 			b.SkipNow()
 		}
 		encode := variant.start(b)

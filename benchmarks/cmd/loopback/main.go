@@ -39,9 +39,7 @@ import (
 var entities = map[string]int{"/clients": flood.Entities, "/page": 146}
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, os.Args[1:], os.Stdout); err != nil && !errors.Is(err, flag.ErrHelp) {
+	if err := run(context.Background(), os.Args[1:], os.Stdout); err != nil && !errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintln(os.Stderr, "loopback:", err)
 		os.Exit(1)
 	}
@@ -62,6 +60,8 @@ func run(ctx context.Context, args []string, w io.Writer) error {
 	if *server != "" {
 		return serve(*server, *addr)
 	}
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
 	n, ok := entities[*path]
 	if !ok {
 		return errors.New("needs -serve or -load; see -h")
