@@ -6,6 +6,7 @@ require (
 	github.com/bytedance/gopkg v0.1.3
 	github.com/bytedance/sonic v1.15.5
 	github.com/gin-gonic/gin v1.12.0
+	github.com/klauspost/compress v1.20.4
 	github.com/panjf2000/ants/v2 v2.12.1
 	go.uber.org/automaxprocs v1.6.0
 	go.uber.org/goleak v1.3.0

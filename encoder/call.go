@@ -8,6 +8,9 @@ type format struct {
 	lines     bool // a line for each element in place of one array
 	newline   bool // after the value, as json.Encoder has it
 	plainHTML bool // <, > and & as they are
+
+	compression Compression
+	min         int // bytes; what is shorter is not compressed
 }
 
 // Lines writes the elements of a slice, an array or a sequence as

@@ -160,7 +160,11 @@ func (e *Encoder) Encode(ctx context.Context, w io.Writer, v any, opts ...Encode
 	defer func() {
 		s.discard()
 		n = s.written
-		e.count(n, err)
+		if s.compressed {
+			e.count(s.json, err)
+		} else {
+			e.count(n, err)
+		}
 	}()
 	return 0, e.stream(ctx, v, f, &s)
 }
@@ -175,14 +179,27 @@ func (e *Encoder) stream(ctx context.Context, v any, f format, s *sink) error {
 		first.free()
 		return err
 	}
-	if complete {
+	s.compressed = f.compression != 0 && (!complete || len(first.buf) >= f.min)
+	if complete && !s.compressed {
 		return s.finish(first)
 	}
 	j := e.newJob(v)
 	j.cursor = c
-	j.open = e.segments.get()
-	j.open.buf = append(j.open.buf, first.buf...)
-	first.free()
+	if s.compressed {
+		j.compression = e.compression(f.compression, first, complete)
+		defer j.compression.release()
+		j.segments, j.writeSize = e.firsts, min(j.writeSize, compressedWriteSize)
+		if complete && len(first.buf) <= e.turn() {
+			if _, _, err := j.advance(); err != nil {
+				return err
+			}
+			return s.finish(j.open)
+		}
+	} else {
+		j.open = e.segments.get()
+		j.open.buf = append(j.open.buf, first.buf...)
+		first.free()
+	}
 	if err := e.onPool(ctx, j, s); err != nil {
 		// Above all if many are refused: each would leave a segment to the
 		// garbage collector.

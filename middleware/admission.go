@@ -24,6 +24,7 @@ type writer struct {
 	guard  *Guard
 	ticket *admission.Ticket // nil for what is not admitted
 	pooled int64             // most that JSON has held of the encoder's own memory
+	json   int64             // bytes that are answered compressed
 }
 
 var _ gin.ResponseWriter = (*writer)(nil)
@@ -34,6 +35,15 @@ func (w *writer) built(n int) {
 	if w.ticket != nil {
 		w.ticket.Built(0)
 		w.ticket.Outgrown(int64(max(w.Size(), 0) + n))
+	}
+}
+
+// compressed tells the gate how much has been compressed: what a value holds
+// goes by its JSON.
+func (w *writer) compressed(json int64) {
+	w.json = json
+	if w.ticket != nil {
+		w.ticket.Outgrown(json)
 	}
 }
 
@@ -69,7 +79,7 @@ func (w *writer) leave(ctx context.Context) {
 		w.ticket.Abandon()
 		return
 	}
-	w.ticket.Leave(int64(max(w.Size(), 0)), w.pooled)
+	w.ticket.Leave(max(int64(w.Size()), w.json, 0), w.pooled)
 }
 
 // Unwrap lets http.ResponseController through.

@@ -55,11 +55,15 @@ func (g *Guard) json(c *gin.Context, w *writer, code int, v any) {
 		h["Content-Type"] = jsonContentType
 	}
 	c.Status(code)
+	coding := g.coding(c)
 	if code >= 100 && code < 200 || code == http.StatusNoContent || code == http.StatusNotModified {
+		if code == http.StatusNotModified && coding.negotiable {
+			vary(h) // as the 200 would
+		}
 		c.Writer.WriteHeaderNow()
 		return
 	}
-	b := &body{c: c}
+	b := &body{c: c, w: w, coding: coding, size: -1}
 	returned := false
 	defer func() {
 		if !returned && b.begun {
@@ -70,10 +74,10 @@ func (g *Guard) json(c *gin.Context, w *writer, code int, v any) {
 	if w != nil && w.ticket != nil {
 		w.ticket.Built(g.held)
 	}
-	n, err := g.enc.Encode(c.Request.Context(), b, v)
+	n, err := g.enc.Encode(c.Request.Context(), b, v, b.options()...)
 	returned = true
 	if w != nil {
-		w.pooled = max(w.pooled, min(n, g.held))
+		w.pooled = max(w.pooled, min(max(n, b.json), g.held))
 	}
 	if err == nil || errors.Is(err, errHead) {
 		return
@@ -101,26 +105,66 @@ var errHead = errors.New("HEAD")
 
 // body is a response as the encoder sees it.
 type body struct {
-	c     *gin.Context
-	begun bool
+	c          *gin.Context
+	w          *writer // nil without a guard
+	coding     coding
+	size       int64 // of all that will be written; negative until it is known
+	json       int64 // bytes that were compressed
+	compressed bool
+	begun      bool
+}
+
+// options are what the encoder is asked for. Nothing is compressed for a HEAD.
+func (b *body) options() []encoder.EncodeOption {
+	if b.coding.Compression == 0 || b.c.Request.Method == http.MethodHead {
+		return nil
+	}
+	return []encoder.EncodeOption{encoder.Compressed(b.coding.Compression, b.coding.minimum)}
+}
+
+// Compressed is called by the encoder before the first Write and with each
+// piece of what it has compressed.
+func (b *body) Compressed(json int64) {
+	b.compressed, b.json = true, json
+	if b.w != nil {
+		b.w.compressed(json)
+	}
 }
 
 // SetSize is called by the encoder before the first Write if it knows the
 // length of all that will come.
-func (b *body) SetSize(n int64) {
-	// A writer that the app has put in between may change the length.
-	if plain(b.c.Writer) && b.c.Writer.Header().Get("Content-Length") == "" {
-		b.c.Writer.Header().Set("Content-Length", strconv.FormatInt(n, 10))
-	}
-}
+func (b *body) SetSize(n int64) { b.size = n }
 
 func (b *body) Write(p []byte) (int, error) {
-	b.begun = true
+	if !b.begun {
+		b.begun = true
+		b.head()
+	}
 	if b.c.Request.Method == http.MethodHead {
 		b.c.Writer.WriteHeaderNow()
 		return 0, errHead
 	}
 	return b.c.Writer.Write(p)
+}
+
+// head completes the header. Until the first Write the response might have
+// become an error.
+func (b *body) head() {
+	h := b.c.Writer.Header()
+	if b.coding.negotiable {
+		vary(h)
+	}
+	if b.c.Request.Method == http.MethodHead && b.coding.Compression != 0 && (b.size < 0 || b.size >= int64(b.coding.minimum)) {
+		// As for a GET, but how long that is compressed nobody knows.
+		b.compressed, b.size = true, -1
+	}
+	if b.compressed {
+		encoded(h, b.coding.Compression)
+	}
+	// A writer that the app has put in between may change the length.
+	if b.size >= 0 && plain(b.c.Writer) && h.Get("Content-Length") == "" {
+		h.Set("Content-Length", strconv.FormatInt(b.size, 10))
+	}
 }
 
 // transparent are the packages whose writers pass on what they are given.
@@ -137,7 +181,7 @@ func plain(w http.ResponseWriter) bool {
 			switch t := reflect.TypeOf(w); {
 			case t.Kind() != reflect.Pointer:
 				return false
-			case t.Elem().PkgPath() == "net/http":
+			case t.Elem().PkgPath() == "net/http", t.Elem().PkgPath() == "net/http/httptest":
 				return true
 			case !transparent[t.Elem().PkgPath()]:
 				return false
