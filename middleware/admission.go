@@ -173,8 +173,15 @@ func (g *Guard) rescue(c *gin.Context) {
 
 // fail answers 500 in place of the empty response that was about to go.
 func (g *Guard) fail(c *gin.Context) {
-	c.Writer.Header().Del("Content-Type")
+	bare(c.Writer.Header())
 	c.AbortWithStatus(http.StatusInternalServerError)
+}
+
+// bare takes out of a header what is not true of an empty response: a handler
+// or a compressing middleware has said it of the one that was to come.
+func bare(h http.Header) {
+	h.Del("Content-Type")
+	h.Del("Content-Encoding")
 }
 
 // shed answers a request for which there is no room.
@@ -182,6 +189,7 @@ func (g *Guard) shed(c *gin.Context, err error) {
 	if c.Request.Context().Err() == nil {
 		c.Header("Retry-After", strconv.Itoa(int(g.gate.RetryAfter()/time.Second)))
 	}
+	bare(c.Writer.Header())
 	_ = c.Error(err)
 	c.AbortWithStatus(http.StatusServiceUnavailable)
 }

@@ -90,7 +90,7 @@ func (g *Guard) json(c *gin.Context, w *writer, code int, v any) {
 	case b.begun:
 		server.Cut(c.Writer, c.Request)
 	case errors.Is(err, encoder.ErrOverloaded), errors.Is(err, encoder.ErrClosed), c.Request.Context().Err() != nil:
-		h.Del("Content-Type")
+		bare(h)
 		c.Header("Retry-After", strconv.Itoa(int(g.gate.RetryAfter().Seconds())))
 		c.AbortWithStatus(http.StatusServiceUnavailable)
 	default:
