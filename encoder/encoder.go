@@ -335,6 +335,8 @@ func (e *Encoder) putIdle(s *sink, full *segment) error {
 
 // Held is about how many bytes of output Encode holds for a value that can be
 // cut, once it streams: the segment being written, and the one that is ready.
+// Compressed output comes in shorter segments, which with the compressor are no
+// more at the default settings.
 func (e *Encoder) Held() int64 {
 	return int64((maxReady + 1) * (e.cfg.writeSize + e.cfg.quantum))
 }

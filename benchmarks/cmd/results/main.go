@@ -2,7 +2,7 @@
 //
 //	go run ./cmd/results [-rounds n] [-o dir] all | section...
 //
-// The sections are encode, flood, slow, ab, wrk and stw. Each runs all of its
+// The sections are encode, flood, slow, ab, wrk, stw and compressed. Each runs all of its
 // candidates once per round, so that a machine that changes its mind half-way
 // changes it for all of them, and writes what it measured to dir/SECTION.txt in
 // the format of Go's benchmarks, for benchstat and for the summary. After each
@@ -47,7 +47,7 @@ type section struct {
 }
 
 // sections in the order they are run: what takes little memory first.
-var sections = []section{encodeSection, stopSection, abSection, wrkSection, floodSection, slowSection}
+var sections = []section{encodeSection, stopSection, abSection, wrkSection, floodSection, slowSection, compressedSection}
 
 // environment is what the sections run in.
 type environment struct {

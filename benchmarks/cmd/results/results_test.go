@@ -169,6 +169,9 @@ func TestGoalsSpeakOfWhatTheSectionsRecord(t *testing.T) {
 	for _, c := range slowCases {
 		recorded["Slow/"+c.name()] = true
 	}
+	for _, c := range compressing {
+		recorded[compressedName+c.server] = true
+	}
 	for _, v := range []string{"encoding-json-Marshal", "sonic-Std-Marshal", "probelane-Encode"} {
 		recorded["Encode/clients/18MB/"+v] = true
 	}
@@ -176,7 +179,7 @@ func TestGoalsSpeakOfWhatTheSectionsRecord(t *testing.T) {
 	s := samples{values: map[string]map[string][]float64{}}
 	for name := range recorded {
 		s.values[name] = map[string][]float64{}
-		for _, unit := range []string{"ns/op", "worst-stop-ms", "p95-ms", "p99-ms", "requests/s", "responses/s", "failed", "peak-MB"} {
+		for _, unit := range []string{"ns/op", "worst-stop-ms", "p95-ms", "p99-ms", "requests/s", "responses/s", "failed", "peak-MB", "p99-of-all-ms"} {
 			s.values[name][unit] = []float64{1}
 		}
 	}
