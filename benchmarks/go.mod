@@ -4,9 +4,11 @@ go 1.26
 
 require (
 	github.com/bytedance/sonic v1.15.5
+	github.com/gin-contrib/gzip v1.2.5
 	github.com/gin-gonic/gin v1.12.0
 	github.com/goccy/go-json v0.12.0
 	github.com/json-iterator/go v1.1.12
+	github.com/klauspost/compress v1.20.4
 	github.com/mailru/easyjson v0.9.2
 	github.com/probelane/probelane v0.0.0
 	github.com/probelane/probelane/examples v0.0.0

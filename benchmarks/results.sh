@@ -3,7 +3,7 @@
 # benchmarks in SECTION.txt, and medians, ratios and goals in summary.md.
 #
 #	benchmarks/results.sh all              every section, 5 rounds, 20 minutes
-#	benchmarks/results.sh encode|flood|slow|ab|wrk|stw [rounds]
+#	benchmarks/results.sh encode|flood|slow|ab|wrk|stw|compressed [rounds]
 #	benchmarks/results.sh summary          summary.md anew from what is there
 #
 # A section replaces its own file and leaves the others, so a run that was

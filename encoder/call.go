@@ -9,6 +9,9 @@ type format struct {
 	lines     bool // a line for each element in place of one array
 	newline   bool // after the value, as json.Encoder has it
 	plainHTML bool // <, > and & as they are
+
+	compression Compression
+	min         int // bytes; what is shorter is not compressed
 }
 
 func formatOf(opts []EncodeOption) (f format) {

@@ -157,7 +157,11 @@ func (e *Encoder) Encode(ctx context.Context, w io.Writer, v any, opts ...Encode
 	defer func() {
 		s.discard()
 		n = s.written
-		e.count(n, err)
+		if s.compressed {
+			e.count(s.json, err)
+		} else {
+			e.count(n, err)
+		}
 	}()
 	return 0, e.stream(ctx, v, formatOf(opts), &s)
 }
@@ -173,16 +177,29 @@ func (e *Encoder) stream(ctx context.Context, v any, f format, s *sink) error {
 		first.free()
 		return err
 	}
-	if complete {
+	s.compressed = f.compression != 0 && (!complete || len(first.buf) >= f.min)
+	if complete && !s.compressed {
 		return s.finish(first)
 	}
 	j := e.newJob(v)
 	j.cursor = c
 	c.opened = nil // j's now
 	defer j.cursor.closeAll()
-	j.open = e.segments.get()
-	j.open.buf = append(j.open.buf, first.buf...)
-	first.free()
+	if s.compressed {
+		j.compression = e.compression(f.compression, first, complete)
+		defer j.compression.release()
+		j.segments, j.writeSize = e.firsts, min(j.writeSize, compressedWriteSize)
+		if complete && len(first.buf) <= e.turn() {
+			if _, _, err := j.advance(); err != nil {
+				return err
+			}
+			return s.finish(j.open)
+		}
+	} else {
+		j.open = e.segments.get()
+		j.open.buf = append(j.open.buf, first.buf...)
+		first.free()
+	}
 	if err := e.onPool(ctx, j, s); err != nil {
 		// Above all if many are refused: each would leave a segment to the
 		// garbage collector.
@@ -322,6 +339,8 @@ func (e *Encoder) putIdle(s *sink, full *segment) error {
 
 // Held is about how many bytes of output Encode holds for a value that can be
 // cut, once it streams: the segment being written, and the one that is ready.
+// Compressed output comes in shorter segments, which with the compressor are no
+// more at the default settings.
 func (e *Encoder) Held() int64 {
 	return int64((maxReady + 1) * (e.cfg.writeSize + e.cfg.quantum))
 }

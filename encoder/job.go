@@ -19,11 +19,12 @@ const maxReady = 1
 // job is one value that is more than a quantum. While it runs on the pool, the
 // cursor and the open segment belong to the worker, otherwise to the caller.
 type job struct {
-	cursor    cursor
-	segments  *segmentPool
-	open      *segment // nil until there is something to put in
-	whole     bool     // into one segment of any length
-	writeSize int
+	cursor      cursor
+	compression *compression // nil if the output is the JSON itself
+	segments    *segmentPool
+	open        *segment // nil until there is something to put in
+	whole       bool     // into one segment of any length
+	writeSize   int
 
 	err      error // why it is done, if not because it is complete
 	panicked any   // what the value panicked with
@@ -56,7 +57,11 @@ func (j *job) advance() (full *segment, complete bool, err error) {
 	if j.whole {
 		j.open.buf = j.cursor.grow(j.open.buf, j.cursor.quantum)
 	}
-	j.open.buf, complete, err = j.cursor.next(j.open.buf)
+	if j.compression != nil {
+		complete, err = j.compression.fill(j.open, &j.cursor)
+	} else {
+		complete, err = j.cursor.fill(j.open)
+	}
 	if err != nil || complete || j.whole || len(j.open.buf) < j.writeSize && !j.cursor.flush {
 		return nil, complete, err
 	}
@@ -83,6 +88,7 @@ func (j *job) turn() (full *segment, done, callsUser bool) {
 // segment is a piece of output on its way to a writer.
 type segment struct {
 	buf   []byte
+	json  int64 // if it is compressed: bytes of JSON until its end
 	home  *segmentPool
 	flush bool // once it has been written
 }
@@ -110,7 +116,7 @@ func (p *segmentPool) get() *segment { return p.pool.Get().(*segment) }
 // free gives s back. Nobody may use it afterwards.
 func (s *segment) free() {
 	if cap(s.buf) <= s.home.most {
-		s.buf, s.flush = s.buf[:0], false
+		s.buf, s.json, s.flush = s.buf[:0], 0, false
 		s.home.pool.Put(s)
 	}
 }

@@ -27,8 +27,8 @@ func upTo(n int) iter.Seq[row] {
 	}
 }
 
-// failing yields n rows and then an error.
-func failing(n int, err error) iter.Seq2[row, error] {
+// breaking yields n rows and then an error.
+func breaking(n int, err error) iter.Seq2[row, error] {
 	return func(yield func(row, error) bool) {
 		for r := range upTo(n) {
 			if !yield(r, nil) {
@@ -60,7 +60,7 @@ func TestSequences(t *testing.T) {
 			want string
 		}{
 			{"a Seq", upTo(n), array},
-			{"a Seq2", failing(n, nil), strings.Replace(string(marshal(t, append(all, row{}))), "[,", "[", 1)},
+			{"a Seq2", breaking(n, nil), strings.Replace(string(marshal(t, append(all, row{}))), "[,", "[", 1)},
 			{"Rows", Rows(upTo(n)), array},
 			{"RowsErr", RowsErr(func(yield func(row, error) bool) {
 				for r := range upTo(n) {
@@ -156,18 +156,18 @@ func TestASequenceIsLeftHoweverItEnds(t *testing.T) {
 		w     io.Writer
 		check func(r result) bool
 	}{
-		{"an error at once", func(left *bool) any { return ended(failing(0, cause), left) }, untouched(t),
+		{"an error at once", func(left *bool) any { return ended(breaking(0, cause), left) }, untouched(t),
 			func(r result) bool { return r.err == cause && r.n == 0 }},
-		{"an error within the hold", func(left *bool) any { return ended(failing(10_000, cause), left) }, untouched(t),
+		{"an error within the hold", func(left *bool) any { return ended(breaking(10_000, cause), left) }, untouched(t),
 			func(r result) bool { return r.err == cause && r.n == 0 }},
-		{"an error after the first write", func(left *bool) any { return ended(failing(100_000, cause), left) }, io.Discard,
+		{"an error after the first write", func(left *bool) any { return ended(breaking(100_000, cause), left) }, io.Discard,
 			func(r result) bool { return r.err == cause && r.n > 0 }},
 		{"a row that has no JSON", func(left *bool) any { return ended(bad, left) }, io.Discard,
 			func(r result) bool { return errors.As(r.err, new(*json.UnsupportedTypeError)) }},
-		{"a writer that fails", func(left *bool) any { return ended(failing(1_000_000, cause), left) },
+		{"a writer that fails", func(left *bool) any { return ended(breaking(1_000_000, cause), left) },
 			writerFunc(func([]byte) (int, error) { return 0, broken }),
 			func(r result) bool { return r.err == broken }},
-		{"a writer that panics", func(left *bool) any { return ended(failing(1_000_000, cause), left) },
+		{"a writer that panics", func(left *bool) any { return ended(breaking(1_000_000, cause), left) },
 			writerFunc(func([]byte) (int, error) { panic(broken) }),
 			func(r result) bool { return r.panicked == broken }},
 		{"a panic of its own", func(left *bool) any {

@@ -12,11 +12,15 @@ type sink struct {
 	size    int // bytes held
 	flowing bool
 	written int64
+
+	compressed bool
+	json       int64 // that the written is, if it is compressed
 }
 
 // put takes over a segment that others follow, and writes it unless it may
 // still be held.
 func (s *sink) put(seg *segment) error {
+	s.announce(seg)
 	if s.flowing {
 		return s.write(seg)
 	}
@@ -25,6 +29,16 @@ func (s *sink) put(seg *segment) error {
 		return nil
 	}
 	return s.flow()
+}
+
+// announce tells the writer of compressed output before it comes.
+func (s *sink) announce(seg *segment) {
+	if !s.compressed {
+		return
+	}
+	if w, ok := s.w.(interface{ Compressed(int64) }); ok {
+		w.Compressed(seg.json)
+	}
 }
 
 func (s *sink) keep(seg *segment) {
@@ -49,6 +63,7 @@ func (s *sink) flow() error {
 func (s *sink) write(seg *segment) error {
 	n, err := s.w.Write(seg.buf)
 	s.written += int64(n)
+	s.json = seg.json
 	if err == nil && n < len(seg.buf) {
 		err = io.ErrShortWrite
 	}
@@ -61,6 +76,7 @@ func (s *sink) write(seg *segment) error {
 
 // finish takes over the last segment.
 func (s *sink) finish(last *segment) error {
+	s.announce(last)
 	if s.flowing {
 		return s.write(last)
 	}

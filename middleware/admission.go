@@ -25,6 +25,7 @@ type writer struct {
 	c      *gin.Context      // whose request it is
 	ticket *admission.Ticket // nil for what is not admitted
 	pooled int64             // most that JSON has held of the encoder's own memory
+	json   int64             // bytes that are answered compressed
 }
 
 var _ gin.ResponseWriter = (*writer)(nil)
@@ -35,6 +36,15 @@ func (w *writer) built(n int) {
 	if w.ticket != nil {
 		w.ticket.Built(0)
 		w.ticket.Outgrown(int64(max(w.Size(), 0) + n))
+	}
+}
+
+// compressed tells the gate how much has been compressed: what a value holds
+// goes by its JSON.
+func (w *writer) compressed(json int64) {
+	w.json = json
+	if w.ticket != nil {
+		w.ticket.Outgrown(json)
 	}
 }
 
@@ -70,7 +80,7 @@ func (w *writer) leave(ctx context.Context) {
 		w.ticket.Abandon()
 		return
 	}
-	w.ticket.Leave(int64(max(w.Size(), 0)), w.pooled)
+	w.ticket.Leave(max(int64(w.Size()), w.json, 0), w.pooled)
 }
 
 // request is the one that is answered, as the app has left it.
@@ -171,15 +181,21 @@ func (g *Guard) rescue(c *gin.Context) {
 // fail answers 500 in place of the empty response that was about to go.
 func (g *Guard) fail(c *gin.Context) {
 	instead(c.Writer, http.StatusInternalServerError)
+	unencoded(c)
 	c.Abort()
 	c.Writer.WriteHeaderNow()
 }
+
+// unencoded takes back what a compressing middleware has said of the response
+// that was to come: an empty one is not compressed.
+func unencoded(c *gin.Context) { c.Writer.Header().Del("Content-Encoding") }
 
 // shed answers a request for which there is no room.
 func (g *Guard) shed(c *gin.Context, err error) {
 	if c.Request.Context().Err() == nil {
 		c.Header("Retry-After", strconv.Itoa(int(g.gate.RetryAfter()/time.Second)))
 	}
+	unencoded(c)
 	_ = c.Error(err)
 	c.AbortWithStatus(http.StatusServiceUnavailable)
 }

@@ -54,7 +54,11 @@ func (g *Guard) json(c *gin.Context, w *writer, code int, v any) {
 		h["Content-Type"] = jsonContentType
 	}
 	c.Status(code)
-	if bodiless(c.Writer.Status()) {
+	coding := g.coding(c)
+	if status := c.Writer.Status(); bodiless(status) {
+		if status == http.StatusNotModified && coding.negotiable {
+			vary(c.Writer.Header()) // as the 200 would
+		}
 		c.Writer.WriteHeaderNow()
 		return
 	}
@@ -62,7 +66,7 @@ func (g *Guard) json(c *gin.Context, w *writer, code int, v any) {
 	if r == nil {
 		r = new(http.Request) // in a test of a handler
 	}
-	if err := g.stream(&body{w: c.Writer, r: r, sized: true}, w, v); err != nil {
+	if err := g.stream(&body{w: c.Writer, r: r, watched: w, coding: coding, sized: true, size: -1}, w, v); err != nil {
 		_ = c.Error(err)
 		c.Abort()
 	}
@@ -90,10 +94,10 @@ func (g *Guard) stream(b *body, w *writer, v any, opts ...encoder.EncodeOption) 
 	if w != nil && w.ticket != nil {
 		w.ticket.Built(g.held)
 	}
-	n, err := g.enc.Encode(b.r.Context(), b, v, opts...)
+	n, err := g.enc.Encode(b.r.Context(), b, v, append(opts, b.options()...)...)
 	returned = true
 	if w != nil {
-		w.pooled = max(w.pooled, min(n, g.held))
+		w.pooled = max(w.pooled, min(max(n, b.json), g.held))
 	}
 	switch {
 	case errors.Is(err, errHead):
@@ -117,9 +121,11 @@ func (g *Guard) stream(b *body, w *writer, v any, opts ...encoder.EncodeOption) 
 func instead(w http.ResponseWriter, status int) {
 	// These may be wrong for an error: a length breaks the response, and a
 	// cache would keep it. net/http clears the same when it cannot serve a file.
-	// Content-Encoding belongs to a writer that goes on compressing.
 	for _, name := range []string{"Content-Type", "Content-Length", "Cache-Control", "Etag", "Last-Modified"} {
 		w.Header().Del(name)
+	}
+	if plain(w) {
+		w.Header().Del("Content-Encoding") // otherwise a writer's that goes on compressing
 	}
 	w.WriteHeader(status)
 }
@@ -129,31 +135,73 @@ var errHead = errors.New("HEAD")
 
 // body is a response as the encoder sees it.
 type body struct {
-	w     gin.ResponseWriter
-	r     *http.Request
-	sized bool // may have a Content-Length
-	more  bool // follows on what the app has been told is fine
-	begun bool
+	w          gin.ResponseWriter
+	r          *http.Request
+	watched    *writer // nil without a guard
+	coding     coding
+	sized      bool  // may have a Content-Length
+	more       bool  // follows on what the app has been told is fine
+	size       int64 // of all that will be written; negative until it is known
+	json       int64 // bytes that were compressed
+	compressed bool
+	begun      bool
+}
+
+// options are what the encoder is asked for. Nothing is compressed for a HEAD.
+func (b *body) options() []encoder.EncodeOption {
+	if b.coding.Compression == 0 || b.r.Method == http.MethodHead {
+		return nil
+	}
+	return []encoder.EncodeOption{encoder.Compressed(b.coding.Compression, b.coding.minimum)}
+}
+
+// Compressed is called by the encoder before the first Write and with each
+// piece of what it has compressed.
+func (b *body) Compressed(json int64) {
+	b.compressed, b.json = true, json
+	if b.watched != nil {
+		b.watched.compressed(json)
+	}
 }
 
 // SetSize is called by the encoder before the first Write if it knows the
 // length of all that will come.
-func (b *body) SetSize(n int64) {
-	// A writer that the app has put in between may change the length, and a
-	// response that has one has no trailers.
-	h := b.w.Header()
-	if b.sized && plain(b.w) && h.Get("Content-Length") == "" && h.Get("Trailer") == "" {
-		h.Set("Content-Length", strconv.FormatInt(n, 10))
-	}
-}
+func (b *body) SetSize(n int64) { b.size = n }
 
 func (b *body) Write(p []byte) (int, error) {
-	b.begun = true
+	if !b.begun {
+		b.begun = true
+		b.head()
+	}
 	n, err := b.w.Write(p)
 	if err == nil && b.r.Method == http.MethodHead {
 		err = errHead // net/http has dropped p, and the rest need not be made
 	}
 	return n, err
+}
+
+// Flush is called by the encoder when rows should not wait any longer.
+func (b *body) Flush() { b.w.Flush() }
+
+// head completes the header. Until the first Write the response might have
+// become an error.
+func (b *body) head() {
+	h := b.w.Header()
+	if b.coding.negotiable {
+		vary(h)
+	}
+	if b.r.Method == http.MethodHead && b.coding.Compression != 0 && (b.size < 0 || b.size >= int64(b.coding.minimum)) {
+		// As for a GET, but how long that is compressed nobody knows.
+		b.compressed, b.size = true, -1
+	}
+	if b.compressed {
+		encoded(h, b.coding.Compression)
+	}
+	// A writer that the app has put in between may change the length, and a
+	// response that has one has no trailers.
+	if b.size >= 0 && b.sized && plain(b.w) && h.Get("Content-Length") == "" && h.Get("Trailer") == "" {
+		h.Set("Content-Length", strconv.FormatInt(b.size, 10))
+	}
 }
 
 // transparent are the packages whose writers pass on what they are given.
@@ -170,7 +218,7 @@ func plain(w http.ResponseWriter) bool {
 			switch t := reflect.TypeOf(w); {
 			case t.Kind() != reflect.Pointer:
 				return false
-			case t.Elem().PkgPath() == "net/http":
+			case t.Elem().PkgPath() == "net/http", t.Elem().PkgPath() == "net/http/httptest":
 				return true
 			case !transparent[t.Elem().PkgPath()]:
 				return false

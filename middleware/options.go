@@ -51,6 +51,7 @@ type config struct {
 	server     server.Config
 	log        *slog.Logger
 	maxProcs   bool
+	minimum    int   // bytes of JSON to compress; 0 compresses nothing
 	err        error // what an option found wrong already
 }
 
@@ -80,6 +81,9 @@ func (c *config) validate() error {
 	}
 	if c.maxWait <= 0 {
 		problems = append(problems, fmt.Errorf("WithQueue(…, %v): the longest wait must be above zero", c.maxWait))
+	}
+	if c.minimum < 0 {
+		problems = append(problems, fmt.Errorf("WithCompression(%d): the shortest response that is compressed cannot be negative; 0 means %d", c.minimum, DefaultCompressionMinimum))
 	}
 	if err := errors.Join(problems...); err != nil {
 		return fmt.Errorf("middleware: %w", err)

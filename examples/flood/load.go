@@ -20,6 +20,9 @@ type Load struct {
 	// Body is what every 200 must carry, as Verify returned it. The zero Body
 	// accepts anything.
 	Body Body
+	// AcceptEncoding is sent as the header of that name, unless it is "". Bodies
+	// are not decompressed, so Body has to be zero or that of the same encoding.
+	AcceptEncoding string
 	// Duration is how long the flood lasts. It must be positive.
 	Duration time.Duration
 
@@ -228,7 +231,7 @@ func (c *client) connect(ctx context.Context) error {
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })()
 
-	ask := request(c.Addr, c.Path)
+	ask := request(c.Addr, c.Path, c.AcceptEncoding)
 	if c.kind == stalled {
 		if _, err := conn.Write(ask); err != nil {
 			return err

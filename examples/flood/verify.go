@@ -35,7 +35,7 @@ func Verify(ctx context.Context, addr, path string, entities int) (Body, error) 
 	defer conn.Close()
 	defer context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })()
 
-	if _, err := conn.Write(request(addr, path)); err != nil {
+	if _, err := conn.Write(request(addr, path, "")); err != nil {
 		return Body{}, fmt.Errorf("flood: verify: %w", err)
 	}
 	var whole bytes.Buffer
@@ -78,6 +78,10 @@ func checkItems(body []byte, entities int) error {
 }
 
 // request is a GET as the load's clients send it.
-func request(addr, path string) []byte {
-	return []byte("GET " + path + " HTTP/1.1\r\nHost: " + addr + "\r\nUser-Agent: probelane-flood\r\n\r\n")
+func request(addr, path, acceptEncoding string) []byte {
+	head := "GET " + path + " HTTP/1.1\r\nHost: " + addr + "\r\nUser-Agent: probelane-flood\r\n"
+	if acceptEncoding != "" {
+		head += "Accept-Encoding: " + acceptEncoding + "\r\n"
+	}
+	return []byte(head + "\r\n")
 }

@@ -179,6 +179,9 @@ func TestGoalsSpeakOfWhatTheSectionsRecord(t *testing.T) {
 		}
 		recorded["Quantum/"+kind+"/18MB/probelane-Encode"] = true
 	}
+	for _, c := range compressing {
+		recorded[compressedName+c.server] = true
+	}
 	for _, server := range loopbackServers {
 		recorded["Loopback/"+server] = true
 	}
@@ -190,7 +193,7 @@ func TestGoalsSpeakOfWhatTheSectionsRecord(t *testing.T) {
 	s := samples{names: slices.Sorted(maps.Keys(recorded)), values: map[string]map[string][]float64{}}
 	for name := range recorded {
 		s.values[name] = map[string][]float64{}
-		for _, unit := range []string{"ns/op", "worst-stop-ms", "p95-ms", "p99-ms", "requests/s", "responses/s", "failed", "peak-MB", "p99.9-quantum-ms", "p99-response-ms"} {
+		for _, unit := range []string{"ns/op", "worst-stop-ms", "p95-ms", "p99-ms", "requests/s", "responses/s", "failed", "peak-MB", "p99.9-quantum-ms", "p99-response-ms", "p99-of-all-ms"} {
 			s.values[name][unit] = []float64{1}
 		}
 	}
