@@ -3,8 +3,10 @@ package benchmarks
 import (
 	"bytes"
 	stdjson "encoding/json"
+	"flag"
 	"fmt"
 	"reflect"
+	"slices"
 	"testing"
 )
 
@@ -30,6 +32,13 @@ func compare(v variant, got, want []byte) error {
 		return fmt.Errorf("%d bytes, want %d; they differ at byte %d:\n got %.60q\nwant %.60q",
 			len(got), len(want), at, got[at:], want[at:])
 	case inexact:
+		if len(want) > huge {
+			// Decoded twice it takes more memory than there may be.
+			if !stdjson.Valid(got) {
+				return fmt.Errorf("%d bytes that are not one JSON value", len(got))
+			}
+			return nil
+		}
 		var g, w any
 		if err := stdjson.Unmarshal(got, &g); err != nil {
 			return err
@@ -48,21 +57,29 @@ func compare(v variant, got, want []byte) error {
 	return nil
 }
 
+var long = flag.Bool("long", false, "build payloads of 180 MB, too")
+
+// upTo returns the payloads of at most so many bytes, or all with -long.
+func upTo(bytes int) []payload {
+	return slices.DeleteFunc(slices.Clone(payloads), func(p payload) bool { return p.bytes > bytes && !*long })
+}
+
 // The large payloads are compared by the benchmark itself; here the ones that
 // hold every kind of row are enough.
 func TestVariantsKeepTheirFidelity(t *testing.T) {
-	for _, p := range payloads {
-		if p.bytes > 1<<20 {
-			continue
-		}
+	for _, p := range upTo(1 << 16) {
 		v := p.build()
 		want, err := stdjson.Marshal(v)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, variant := range variants {
+			value := variant.value(v)
+			if value == nil {
+				continue
+			}
 			t.Run(p.name()+"/"+variant.String(), func(t *testing.T) {
-				got, err := bytesOf(variant.start(t), v)
+				got, err := bytesOf(variant.start(t), value)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -83,10 +100,11 @@ func TestInexactVariantsAreInexact(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, variant := range variants {
-		if variant.fidelity == exact {
+		value := variant.value(v)
+		if variant.fidelity == exact || value == nil {
 			continue
 		}
-		got, err := bytesOf(variant.start(t), v)
+		got, err := bytesOf(variant.start(t), value)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -98,10 +116,7 @@ func TestInexactVariantsAreInexact(t *testing.T) {
 }
 
 func TestProbelaneIsExactForLargePayloads(t *testing.T) {
-	for _, p := range payloads {
-		if p.bytes <= 1<<20 {
-			continue
-		}
+	for _, p := range upTo(20_000_000) {
 		v := p.build()
 		want, err := stdjson.Marshal(v)
 		if err != nil {
@@ -123,7 +138,7 @@ func TestProbelaneIsExactForLargePayloads(t *testing.T) {
 }
 
 func TestPayloadsHaveTheSizeTheyAreNamedAfter(t *testing.T) {
-	for _, p := range payloads {
+	for _, p := range upTo(20_000_000) {
 		b, err := stdjson.Marshal(p.build())
 		if err != nil {
 			t.Fatal(err)

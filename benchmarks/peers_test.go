@@ -10,9 +10,13 @@ import (
 	sonicenc "github.com/bytedance/sonic/encoder"
 	goccy "github.com/goccy/go-json"
 	jsoniter "github.com/json-iterator/go"
+	"github.com/mailru/easyjson"
 	segmentio "github.com/segmentio/encoding/json"
 
+	"github.com/probelane/probelane/benchmarks/internal/easy"
+	"github.com/probelane/probelane/benchmarks/internal/rows"
 	"github.com/probelane/probelane/encoder"
+	"github.com/probelane/probelane/examples/flood"
 )
 
 // fidelity says how an encoder's output relates to encoding/json's.
@@ -34,6 +38,9 @@ type variant struct {
 	fidelity fidelity
 	limit    bool // shows what is possible, and is not something to deploy
 	newline  bool // appends one, as json.Encoder does
+	// adapt returns what the variant encodes in a payload's place, nil if it
+	// cannot encode that. Without it, it is the payload.
+	adapt func(v any) any
 	// start returns what encodes v into out. It may be called by many
 	// goroutines unless limit is set.
 	start func(tb testing.TB) func(out *output, v any) error
@@ -50,6 +57,14 @@ func (v variant) String() string {
 		return v.name + "-inexact"
 	}
 	return v.name
+}
+
+// value is what the variant encodes of a payload, nil if it cannot.
+func (v variant) value(payload any) any {
+	if v.adapt == nil {
+		return payload
+	}
+	return v.adapt(payload)
 }
 
 // variants holds every encoder in each form it has: one slice, and a stream
@@ -79,6 +94,11 @@ var variants = []variant{
 	{name: "segmentio-Marshal", start: marshals(segmentio.Marshal)},
 	{name: "segmentio-Encoder", newline: true, start: encodes(func(w io.Writer) streamer { return segmentio.NewEncoder(w) })},
 
+	{name: "easyjson-Marshal", adapt: easyClients, start: easyMarshal},
+	{name: "easyjson-Encoder", adapt: easyClients, start: easyEncoder},
+	{name: "easyjson-Marshal", fidelity: inexact, adapt: easyRecords, start: easyMarshal},
+	{name: "easyjson-Encoder", fidelity: inexact, adapt: easyRecords, start: easyEncoder},
+
 	{name: "probelane-Marshal", start: func(tb testing.TB) func(*output, any) error {
 		e := newEncoder(tb)
 		return marshals(func(v any) ([]byte, error) { return e.Marshal(context.Background(), v) })(tb)
@@ -104,6 +124,34 @@ var variants = []variant{
 			return err
 		}
 	}},
+}
+
+// easyjson encodes the types it has generated code for. It has the same settings
+// for both: nothing makes it sort keys or write floats as encoding/json does.
+var (
+	easyMarshal = marshals(func(v any) ([]byte, error) { return easyjson.Marshal(v.(easyjson.Marshaler)) })
+	easyEncoder = encodes(func(w io.Writer) streamer { return easyStream{w} })
+)
+
+func easyClients(v any) any {
+	if c, ok := v.(*flood.Clients); ok {
+		return (*easy.Clients)(c)
+	}
+	return nil
+}
+
+func easyRecords(v any) any {
+	if r, ok := v.(*rows.Records); ok {
+		return (*easy.Records)(r)
+	}
+	return nil
+}
+
+type easyStream struct{ w io.Writer }
+
+func (s easyStream) Encode(v any) error {
+	_, err := easyjson.MarshalToWriter(v.(easyjson.Marshaler), s.w)
+	return err
 }
 
 // newEncoder returns an Encoder with default settings that ends with tb.

@@ -1,13 +1,21 @@
 package encoder
 
-// An EncodeOption changes what one call of Encode writes.
+// An EncodeOption changes what one call of Encode, Marshal or MarshalInline
+// writes.
 type EncodeOption func(format) format
 
-// format is what one Encode is asked for beyond its value.
+// format is what one call is asked for beyond its value.
 type format struct {
 	lines     bool // a line for each element in place of one array
 	newline   bool // after the value, as json.Encoder has it
 	plainHTML bool // <, > and & as they are
+}
+
+func formatOf(opts []EncodeOption) (f format) {
+	for _, o := range opts {
+		f = o(f)
+	}
+	return f
 }
 
 // Lines writes the elements of a slice, an array or a sequence as

@@ -214,23 +214,31 @@ func (c *cursor) cycle(dst []byte, p *plan, x unsafe.Pointer, addr bool) []byte 
 	return c.fail(dst, err)
 }
 
+// fewParts is how many parts a container has of which one may well be nearly
+// all: the fields around a list.
+const fewParts = 16
+
 // estimate is about how long the output will be, given how much of it there is.
-// It looks at the outermost container with many parts.
 func (c *cursor) estimate(written int) int {
-	for i := range c.stack {
+	progress := 1.0 // of what is within the frame
+	for i := len(c.stack) - 1; i >= 0; i-- {
 		f := &c.stack[i]
 		done, all := f.i, f.n
 		if f.at == atEntries {
 			done, all = f.entries.taken, f.entries.len
 		}
+		if all < fewParts {
+			continue
+		}
 		switch f.at {
 		case atElements, atLines, atEntries, atText, atBytes:
-			if done > 0 && all > 1 {
-				return max(written, int(float64(written)*float64(all)/float64(done)))
-			}
+			progress = max(float64(done)-1+progress, 0) / float64(all)
 		}
 	}
-	return 2 * written
+	if progress <= 0 || progress >= 1 {
+		return 2 * written
+	}
+	return max(written, int(float64(written)/progress))
 }
 
 // grow makes room in b for at least n more bytes, and some for what a rough

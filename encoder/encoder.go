@@ -104,28 +104,29 @@ func (e *Encoder) Backlog() int {
 // A value larger than a quantum is encoded on the pool, and may meet
 // ErrOverloaded or ErrClosed; if ctx ends, its error is returned as soon as the
 // quantum being encoded is finished. No goroutine reads v after the return.
-func (e *Encoder) Marshal(ctx context.Context, v any) ([]byte, error) {
-	return e.marshal(ctx, v, e.onPool)
+func (e *Encoder) Marshal(ctx context.Context, v any, opts ...EncodeOption) ([]byte, error) {
+	return e.marshal(ctx, v, opts, e.onPool)
 }
 
 // MarshalInline is Marshal on the caller's goroutine. It gives way after every
 // quantum and never meets ErrOverloaded or ErrClosed, for callers that have no
 // way to tell anybody of them.
-func (e *Encoder) MarshalInline(ctx context.Context, v any) ([]byte, error) {
-	return e.marshal(ctx, v, e.onCaller)
+func (e *Encoder) MarshalInline(ctx context.Context, v any, opts ...EncodeOption) ([]byte, error) {
+	return e.marshal(ctx, v, opts, e.onCaller)
 }
 
-func (e *Encoder) marshal(ctx context.Context, v any, rest func(context.Context, *job, *sink) error) (b []byte, err error) {
+func (e *Encoder) marshal(ctx context.Context, v any, opts []EncodeOption, rest func(context.Context, *job, *sink) error) (b []byte, err error) {
 	err = errInterrupted
 	defer func() { e.count(int64(len(b)), err) }()
-	return e.gather(ctx, v, rest)
+	return e.gather(ctx, v, formatOf(opts), rest)
 }
 
 // gather encodes v into one slice.
-func (e *Encoder) gather(ctx context.Context, v any, rest func(context.Context, *job, *sink) error) ([]byte, error) {
+func (e *Encoder) gather(ctx context.Context, v any, f format, rest func(context.Context, *job, *sink) error) ([]byte, error) {
 	first := e.firsts.get()
 	defer first.free()
 	c := e.cursor(v)
+	c.format = f
 	complete, err := c.fill(first)
 	if err != nil {
 		return nil, err
@@ -151,10 +152,6 @@ func (e *Encoder) gather(ctx context.Context, v any, rest func(context.Context, 
 // If all of the output is known before the first write and w has a method
 // SetSize(int64), it is called with the length first.
 func (e *Encoder) Encode(ctx context.Context, w io.Writer, v any, opts ...EncodeOption) (n int64, err error) {
-	var f format
-	for _, o := range opts {
-		f = o(f)
-	}
 	s := sink{w: w, hold: e.cfg.hold}
 	err = errInterrupted
 	defer func() {
@@ -162,7 +159,7 @@ func (e *Encoder) Encode(ctx context.Context, w io.Writer, v any, opts ...Encode
 		n = s.written
 		e.count(n, err)
 	}()
-	return 0, e.stream(ctx, v, f, &s)
+	return 0, e.stream(ctx, v, formatOf(opts), &s)
 }
 
 // stream encodes v into s.

@@ -14,6 +14,10 @@ import (
 // ones are not worth a look at the quantum.
 const longText = 1 << 10
 
+// textPiece is how much of a long string is looked at before its escapes, six
+// letters for one at the most, can have filled a quantum.
+const textPiece = 4 << 10
+
 // string appends a string, in as many quanta as it takes.
 func (c *cursor) string(dst []byte, s string) []byte {
 	if len(s) < longText {
@@ -28,7 +32,7 @@ func (c *cursor) text(dst []byte, s string, i int) []byte {
 		if c.full(dst) {
 			return c.pause(dst, frame{at: atText, x: unsafe.Pointer(unsafe.StringData(s)), i: i, n: len(s)})
 		}
-		end := textCut(s, i, min(c.limit-len(dst), len(s)-i))
+		end := textCut(s, i, min(c.limit-len(dst), len(s)-i, textPiece))
 		dst = appendText(dst, s[i:end], !c.format.plainHTML)
 		i = end
 	}

@@ -176,15 +176,17 @@ func (c *cursor) elements(dst []byte, p *plan, x unsafe.Pointer, i, n int, addr 
 func (c *cursor) oneByOne(dst []byte, p *plan, x unsafe.Pointer, i, n int, addr bool) []byte {
 	elem := p.elem
 	c.depth++
-	for i < n {
+	for ; i < n; i++ {
+		if c.full(dst) {
+			return c.pause(dst, frame{at: atElements, plan: p, x: x, i: i, n: n, addr: addr})
+		}
 		if i > 0 {
 			dst = append(dst, ',')
 		}
 		dst = c.value(dst, elem, unsafe.Add(x, uintptr(i)*elem.size), addr)
-		i++
-		if c.full(dst) {
-			return c.pause(dst, frame{at: atElements, plan: p, x: x, i: i, n: n, addr: addr})
-		}
+	}
+	if c.full(dst) {
+		return c.pause(dst, frame{at: atElements, plan: p, x: x, i: n, n: n, addr: addr})
 	}
 	c.depth--
 	return append(dst, ']')
@@ -193,6 +195,10 @@ func (c *cursor) oneByOne(dst []byte, p *plan, x unsafe.Pointer, i, n int, addr 
 // fields appends the fields of a struct from the i-th one on, and the brace.
 // any is whether there was one before.
 func (c *cursor) fields(dst []byte, p *plan, x unsafe.Pointer, i int, addr, any bool) []byte {
+	if c.full(dst) {
+		// Before the recursion goes deeper: a list has a level per element.
+		return c.pause(dst, frame{at: atFields, plan: p, x: x, i: i, addr: addr, any: any})
+	}
 	c.depth++
 	list := p.fields
 	for i < len(list) {

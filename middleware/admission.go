@@ -22,6 +22,7 @@ import (
 type writer struct {
 	gin.ResponseWriter
 	guard  *Guard
+	c      *gin.Context      // whose request it is
 	ticket *admission.Ticket // nil for what is not admitted
 	pooled int64             // most that JSON has held of the encoder's own memory
 }
@@ -72,6 +73,9 @@ func (w *writer) leave(ctx context.Context) {
 	w.ticket.Leave(int64(max(w.Size(), 0)), w.pooled)
 }
 
+// request is the one that is answered, as the app has left it.
+func (w *writer) request() *http.Request { return w.c.Request }
+
 // Unwrap lets http.ResponseController through.
 func (w *writer) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
@@ -118,7 +122,7 @@ func (g *Guard) route(method, path string) *admission.Route {
 
 // admit runs the rest of the chain once there is room for it.
 func (g *Guard) admit(c *gin.Context, route *admission.Route) {
-	w := &writer{ResponseWriter: c.Writer, guard: g}
+	w := &writer{ResponseWriter: c.Writer, guard: g, c: c}
 	if route != nil {
 		t, err := g.gate.Enter(c.Request.Context(), route)
 		if err != nil {
@@ -136,9 +140,12 @@ func (g *Guard) admit(c *gin.Context, route *admission.Route) {
 	}
 	defer g.rescue(c)
 	c.Writer = w
-	failures.take() // of whoever used this goroutine before
+	defer failures.take() // nothing is left to the next request on this goroutine
 	c.Next()
-	if (failures.take() || c.IsAborted() && len(c.Errors) > 0) && !w.Written() && w.Status() < 400 {
+	// gin sets the type before it encodes. Without one the app has answered
+	// nothing, whatever else it could not encode.
+	failed := failures.take() && w.Header().Get("Content-Type") != ""
+	if (failed || c.IsAborted() && len(c.Errors) > 0) && !w.Written() && w.Status() < 400 {
 		g.fail(c)
 	}
 }
@@ -163,8 +170,9 @@ func (g *Guard) rescue(c *gin.Context) {
 
 // fail answers 500 in place of the empty response that was about to go.
 func (g *Guard) fail(c *gin.Context) {
-	c.Writer.Header().Del("Content-Type")
-	c.AbortWithStatus(http.StatusInternalServerError)
+	instead(c.Writer, http.StatusInternalServerError)
+	c.Abort()
+	c.Writer.WriteHeaderNow()
 }
 
 // shed answers a request for which there is no room.

@@ -1,110 +1,112 @@
 package middleware
 
 import (
-	"bytes"
 	"context"
-	"runtime"
-	"strconv"
-	"sync"
-	"sync/atomic"
+	"io"
 
+	"github.com/gin-gonic/gin"
 	ginjson "github.com/gin-gonic/gin/codec/json"
 
 	"github.com/probelane/probelane/encoder"
 )
 
-// codec puts the encoder behind gin's c.JSON. Everything but Marshal is left
-// to the codec that was there before.
+// codec puts a guard's encoder behind gin: Marshal serves c.JSON, c.SecureJSON,
+// c.JSONP, c.AsciiJSON and the JSON of gin.Error, NewEncoder serves c.PureJSON.
+// The rest is left to the codec that gin has brought: what reads JSON, and
+// MarshalIndent, which serves c.IndentedJSON.
 type codec struct {
 	ginjson.Core
-	enc *encoder.Encoder
+	guard  *Guard
+	before ginjson.Core // what was installed until then
 }
+
+var _ ginjson.Core = (*codec)(nil)
 
 // Marshal never sheds: it has neither a response to refuse nor a context to
 // watch. It encodes on the handler's goroutine, in quanta that give way.
-func (c codec) Marshal(v any) ([]byte, error) {
-	b, err := c.enc.MarshalInline(context.Background(), v)
-	if err != nil {
-		failures.note()
-	}
+func (c *codec) Marshal(v any) ([]byte, error) {
+	b, err := c.guard.enc.MarshalInline(context.Background(), v)
+	failures.note(err)
 	return b, err
 }
 
-// installed guards gin's codec, which is one variable for the whole process.
-var installed sync.Mutex
+// MarshalIndent only watches for errors.
+func (c *codec) MarshalIndent(v any, prefix, indent string) ([]byte, error) {
+	b, err := c.Core.MarshalIndent(v, prefix, indent)
+	failures.note(err)
+	return b, err
+}
 
-// InstallCodec makes the guard's encoder serve gin's own c.JSON, in every
-// engine of the process. Call it before serving: gin reads the codec without a
-// lock. The function returned puts the former codec back, unless another one
-// has been installed since. Run and Default call it.
-func (g *Guard) InstallCodec() (restore func()) {
-	installed.Lock()
-	defer installed.Unlock()
-	former, before := ginjson.API, current.Load()
-	ours := &codec{former, g.enc}
-	ginjson.API = ours
-	current.Store(g)
-	return sync.OnceFunc(func() {
-		installed.Lock()
-		defer installed.Unlock()
-		if ginjson.API == ginjson.Core(ours) {
-			ginjson.API = former
-			current.Store(before)
+// NewEncoder returns an encoder that streams, if w is a response.
+func (c *codec) NewEncoder(w io.Writer) ginjson.Encoder {
+	former := c.Core.NewEncoder(w)
+	if w, ok := w.(gin.ResponseWriter); ok {
+		return &responseEncoder{w: w, guard: c.guard, former: former}
+	}
+	return former
+}
+
+// responseEncoder is a json.Encoder whose values are responses, or parts of
+// one: there is no telling whether another follows, so that none is given a
+// Content-Length.
+type responseEncoder struct {
+	w        gin.ResponseWriter
+	guard    *Guard
+	former   ginjson.Encoder
+	plain    bool  // HTML is not escaped
+	indented bool  // the former encoder has been told to indent
+	more     bool  // one value has been written already
+	err      error // of an Encode that has written: the last one, as in json.Encoder
+}
+
+// SetEscapeHTML tells whether <, > and & in strings are escaped, which they are
+// unless it is called.
+func (e *responseEncoder) SetEscapeHTML(on bool) {
+	e.plain = !on
+	e.former.SetEscapeHTML(on)
+}
+
+// SetIndent is not in gin's interface, but all of gin's own codecs have it. The
+// former encoder serves what is to be indented.
+func (e *responseEncoder) SetIndent(prefix, indent string) {
+	if former, ok := e.former.(interface{ SetIndent(prefix, indent string) }); ok {
+		former.SetIndent(prefix, indent)
+		e.indented = prefix != "" || indent != ""
+	}
+}
+
+// Encode writes v and a newline. In a request that has come through a guard it
+// streams, and an error ends the response as one of JSON does. gin adds the
+// error to c.Errors and aborts.
+//
+// A writer that hides the guard's from us hides the request as well. Its
+// response could not be cut if v turned out to be wrong halfway, so it is made
+// as a whole before it is written, in quanta on this goroutine, like that of
+// c.JSON.
+func (e *responseEncoder) Encode(v any) error {
+	if e.indented {
+		return e.former.Encode(v)
+	}
+	if e.err != nil {
+		return e.err
+	}
+	opts := []encoder.EncodeOption{encoder.TrailingNewline()}
+	if e.plain {
+		opts = append(opts, encoder.PlainHTML())
+	}
+	if w := watched(e.w); w != nil {
+		b := &body{w: e.w, r: w.request(), more: e.more}
+		err := w.guard.stream(b, w, v, opts...)
+		if b.begun {
+			e.more, e.err = true, err
 		}
-	})
-}
-
-// current is the guard whose codec is installed.
-var current atomic.Pointer[Guard]
-
-// failures remembers on which goroutines c.JSON could not encode its value.
-// gin answers that with an empty 200, and the handler's gin.Context, which has
-// the error, is out of reach for a server around the engine. A handler runs on
-// one goroutine, so its number leads from one to the other. Nothing is paid for
-// it while nothing fails.
-var failures failed
-
-type failed struct {
-	any atomic.Bool // whether there are any
-	mu  sync.Mutex
-	on  map[uint64]struct{} // numbers of goroutines; guarded by mu
-}
-
-// maxFailures bounds what is remembered of failures outside of any request,
-// for which nobody asks.
-const maxFailures = 1024
-
-func (f *failed) note() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.on == nil || len(f.on) >= maxFailures {
-		f.on = map[uint64]struct{}{}
+		return err
 	}
-	f.on[goroutine()] = struct{}{}
-	f.any.Store(true)
-}
-
-// take reports whether this goroutine has failed since it was last asked.
-func (f *failed) take() bool {
-	if !f.any.Load() {
-		return false
+	all, err := e.guard.enc.MarshalInline(context.Background(), v, opts...)
+	if err != nil {
+		failures.note(err)
+		return err
 	}
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	number := goroutine()
-	_, was := f.on[number]
-	delete(f.on, number)
-	f.any.Store(len(f.on) > 0)
-	return was
-}
-
-// goroutine is the number of the calling goroutine, as its stack trace begins:
-// "goroutine 18 [running]:".
-func goroutine() uint64 {
-	var buf [64]byte
-	b := buf[:runtime.Stack(buf[:], false)]
-	b = bytes.TrimPrefix(b, []byte("goroutine "))
-	b, _, _ = bytes.Cut(b, []byte(" "))
-	n, _ := strconv.ParseUint(string(b), 10, 64)
-	return n
+	_, e.err = e.w.Write(all)
+	return e.err
 }

@@ -7,8 +7,9 @@
 // room for them, encodes large JSON in short pieces on a bounded pool, gives
 // the server timeouts that suit keep-alive clients and proxies, and on SIGTERM
 // drains without losing a request. Handlers need no change: c.JSON is served by
-// the encoder. With JSON in its place a large response is also streamed, and
-// then takes about a megabyte of memory instead of its whole length.
+// the encoder, and c.PureJSON is streamed by it. With JSON in place of c.JSON
+// such a response is streamed too, and a large one then takes about a megabyte
+// of memory instead of its whole length.
 //
 // An app that keeps its own server uses the parts:
 //

@@ -174,12 +174,15 @@ func (g *Guard) Stats() Stats {
 }
 
 // Close turns away the requests that wait, stops the checks, and waits for
-// what is being encoded. If ctx ends first the error says what is left.
+// what is being encoded. If ctx ends first the error says what is left. Then it
+// undoes InstallCodec, so nothing may be served any more in which c.JSON is
+// called.
 func (g *Guard) Close(ctx context.Context) error {
 	g.gate.Close()
 	err := g.probes.Close(ctx)
 	if e := g.enc.Close(ctx); e != nil {
 		err = errors.Join(err, fmt.Errorf("encoder: %w", e))
 	}
+	uninstall(func(c *codec) bool { return c.guard == g })
 	return err
 }

@@ -50,77 +50,110 @@ var stray = sync.OnceValue(func() *Guard {
 })
 
 func (g *Guard) json(c *gin.Context, w *writer, code int, v any) {
-	h := c.Writer.Header()
-	if h.Get("Content-Type") == "" {
+	if h := c.Writer.Header(); len(h["Content-Type"]) == 0 {
 		h["Content-Type"] = jsonContentType
 	}
 	c.Status(code)
-	if code >= 100 && code < 200 || code == http.StatusNoContent || code == http.StatusNotModified {
+	if bodiless(c.Writer.Status()) {
 		c.Writer.WriteHeaderNow()
 		return
 	}
-	b := &body{c: c}
+	r := c.Request
+	if r == nil {
+		r = new(http.Request) // in a test of a handler
+	}
+	if err := g.stream(&body{w: c.Writer, r: r, sized: true}, w, v); err != nil {
+		_ = c.Error(err)
+		c.Abort()
+	}
+}
+
+// bodiless reports whether a response with the status has no body. A writer may
+// make a status of gin's -1, which keeps the one that there is.
+func bodiless(status int) bool {
+	return status >= 100 && status < 200 || status == http.StatusNoContent || status == http.StatusNotModified
+}
+
+var jsonContentType = []string{"application/json; charset=utf-8"}
+
+// stream encodes v into b, a response that may have come through w. After an
+// error there is either no response yet, and its status is set, or what there
+// is of it has been cut.
+func (g *Guard) stream(b *body, w *writer, v any, opts ...encoder.EncodeOption) error {
 	returned := false
 	defer func() {
 		if !returned && b.begun {
 			// A panic that gin.Recovery is going to swallow.
-			server.Cut(c.Writer, c.Request)
+			server.Cut(b.w, b.r)
 		}
 	}()
 	if w != nil && w.ticket != nil {
 		w.ticket.Built(g.held)
 	}
-	n, err := g.enc.Encode(c.Request.Context(), b, v)
+	n, err := g.enc.Encode(b.r.Context(), b, v, opts...)
 	returned = true
 	if w != nil {
 		w.pooled = max(w.pooled, min(n, g.held))
 	}
-	if err == nil || errors.Is(err, errHead) {
-		return
-	}
-	_ = c.Error(err)
-	c.Abort()
 	switch {
-	case errors.Is(err, http.ErrContentLength), errors.Is(err, http.ErrHandlerTimeout):
+	case errors.Is(err, errHead):
+		return nil
+	case err == nil:
+	case errors.Is(err, http.ErrContentLength), errors.Is(err, http.ErrBodyNotAllowed), errors.Is(err, http.ErrHandlerTimeout), errors.Is(err, http.ErrHijacked):
 		// Another answer has been given already, and is whole.
-	case b.begun:
-		server.Cut(c.Writer, c.Request)
-	case errors.Is(err, encoder.ErrOverloaded), errors.Is(err, encoder.ErrClosed), c.Request.Context().Err() != nil:
-		h.Del("Content-Type")
-		c.Header("Retry-After", strconv.Itoa(int(g.gate.RetryAfter().Seconds())))
-		c.AbortWithStatus(http.StatusServiceUnavailable)
+	case b.begun || b.w.Written() && !b.more:
+		server.Cut(b.w, b.r)
+	case errors.Is(err, encoder.ErrOverloaded), errors.Is(err, encoder.ErrClosed), b.r.Context().Err() != nil:
+		b.w.Header().Set("Retry-After", strconv.Itoa(int(g.gate.RetryAfter().Seconds())))
+		instead(b.w, http.StatusServiceUnavailable)
 	default:
-		g.fail(c)
+		instead(b.w, http.StatusInternalServerError)
 	}
+	return err
 }
 
-var jsonContentType = []string{"application/json; charset=utf-8"}
+// instead has w answer with status in place of what its headers were set for.
+// Nothing is sent yet: the app may still add a body to it.
+func instead(w http.ResponseWriter, status int) {
+	// These may be wrong for an error: a length breaks the response, and a
+	// cache would keep it. net/http clears the same when it cannot serve a file.
+	// Content-Encoding belongs to a writer that goes on compressing.
+	for _, name := range []string{"Content-Type", "Content-Length", "Cache-Control", "Etag", "Last-Modified"} {
+		w.Header().Del(name)
+	}
+	w.WriteHeader(status)
+}
 
 // errHead ends the encoding of a response that has no body.
 var errHead = errors.New("HEAD")
 
 // body is a response as the encoder sees it.
 type body struct {
-	c     *gin.Context
+	w     gin.ResponseWriter
+	r     *http.Request
+	sized bool // may have a Content-Length
+	more  bool // follows on what the app has been told is fine
 	begun bool
 }
 
 // SetSize is called by the encoder before the first Write if it knows the
 // length of all that will come.
 func (b *body) SetSize(n int64) {
-	// A writer that the app has put in between may change the length.
-	if plain(b.c.Writer) && b.c.Writer.Header().Get("Content-Length") == "" {
-		b.c.Writer.Header().Set("Content-Length", strconv.FormatInt(n, 10))
+	// A writer that the app has put in between may change the length, and a
+	// response that has one has no trailers.
+	h := b.w.Header()
+	if b.sized && plain(b.w) && h.Get("Content-Length") == "" && h.Get("Trailer") == "" {
+		h.Set("Content-Length", strconv.FormatInt(n, 10))
 	}
 }
 
 func (b *body) Write(p []byte) (int, error) {
 	b.begun = true
-	if b.c.Request.Method == http.MethodHead {
-		b.c.Writer.WriteHeaderNow()
-		return 0, errHead
+	n, err := b.w.Write(p)
+	if err == nil && b.r.Method == http.MethodHead {
+		err = errHead // net/http has dropped p, and the rest need not be made
 	}
-	return b.c.Writer.Write(p)
+	return n, err
 }
 
 // transparent are the packages whose writers pass on what they are given.

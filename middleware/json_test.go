@@ -10,12 +10,12 @@ import (
 	"math"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/gin-gonic/gin"
-	ginjson "github.com/gin-gonic/gin/codec/json"
 
 	"github.com/probelane/probelane/encoder"
 )
@@ -276,6 +276,10 @@ func TestJSONOutsideOfAnyGuard(t *testing.T) {
 		t.Errorf("got %d %q", w.Code, w.Body)
 	}
 	defer stray().Close(context.Background())
+	c, _ = gin.CreateTestContext(w)
+	if JSON(c, 200, 1); w.Body.String() != `{"a":1}1` {
+		t.Errorf("without a request, as c.JSON may be called in a test: got %q", w.Body)
+	}
 }
 
 func TestAnOverloadedEncoderIsA503WithRetryAfter(t *testing.T) {
@@ -292,48 +296,122 @@ func TestAnOverloadedEncoderIsA503WithRetryAfter(t *testing.T) {
 	}
 }
 
-func TestTheCodecIsRestoredUnlessAnotherFollowed(t *testing.T) {
-	plain := ginjson.API
-	g, err := New()
-	if err != nil {
-		t.Fatal(err)
+func TestJSONHasTheStatusAndTheHeadersOfGins(t *testing.T) {
+	engine := func(answer func(*gin.Context, int, any)) *gin.Engine {
+		r := gin.New()
+		for _, code := range []int{-1, 103, 200, 201, 204, 205, 304, 400, 500} {
+			r.Match([]string{"GET", "HEAD"}, "/"+strconv.Itoa(code), func(c *gin.Context) {
+				c.Header("Etag", `"1"`)
+				answer(c, code, gin.H{"a": 1})
+			})
+		}
+		for name, set := range map[string]func(*gin.Context){
+			"its own type":      func(c *gin.Context) { c.Header("Content-Type", "application/problem+json") },
+			"an empty type":     func(c *gin.Context) { c.Writer.Header()["Content-Type"] = []string{""} },
+			"a type taken away": func(c *gin.Context) { c.Writer.Header()["Content-Type"] = nil },
+			"its own length":    func(c *gin.Context) { c.Header("Content-Length", "7") },
+			"a status before":   func(c *gin.Context) { c.Status(202) },
+			"no body, before":   func(c *gin.Context) { c.Status(204) },
+			"flushed, before":   func(c *gin.Context) { c.Status(203); c.Writer.Flush() },
+		} {
+			r.GET("/"+strings.ReplaceAll(name, " ", "-"), func(c *gin.Context) { set(c); answer(c, -1, gin.H{"a": 1}) })
+		}
+		return r
 	}
-	defer g.Close(context.Background())
-	restore := g.InstallCodec()
-	if ginjson.API == plain {
-		t.Fatal("nothing was installed")
+	plain := httptest.NewServer(engine(func(c *gin.Context, code int, v any) { c.JSON(code, v) }))
+	defer plain.Close()
+	theirs := &served{t: t, url: plain.URL, client: plain.Client()}
+	r := engine(JSON)
+	ours := serve(t, r)
+	for _, route := range r.Routes() {
+		want, wantBody, err := theirs.do(route.Method, route.Path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, body, err := ours.do(route.Method, route.Path)
+		if err != nil {
+			t.Errorf("%s %s: %v", route.Method, route.Path, err)
+			continue
+		}
+		want.Header.Del("Date")
+		got.Header.Del("Date")
+		if got.StatusCode != want.StatusCode || !reflect.DeepEqual(got.Header, want.Header) || string(body) != string(wantBody) {
+			t.Errorf("%s %s: got %d %v %q, want %d %v %q", route.Method, route.Path, got.StatusCode, got.Header, body, want.StatusCode, want.Header, wantBody)
+		}
 	}
-	restore()
-	if ginjson.API != plain {
-		t.Fatal("the former codec is not back")
-	}
-	restore = g.InstallCodec()
-	other := codec{Core: plain}
-	ginjson.API = other
-	restore()
-	if ginjson.API != ginjson.Core(other) {
-		t.Error("a codec that was installed later has gone")
-	}
-	ginjson.API = plain
 }
 
-func TestOtherJSONCallsKeepTheirOutput(t *testing.T) {
-	calls := map[string]func(*gin.Context){
-		"PureJSON":     func(c *gin.Context) { c.PureJSON(200, gin.H{"a": "<b>"}) },
-		"IndentedJSON": func(c *gin.Context) { c.IndentedJSON(200, gin.H{"a": "<b>"}) },
-		"SecureJSON":   func(c *gin.Context) { c.SecureJSON(200, []string{"<b>"}) },
-		"AsciiJSON":    func(c *gin.Context) { c.AsciiJSON(200, gin.H{"a": "ä"}) },
-		"JSONP":        func(c *gin.Context) { c.JSONP(200, gin.H{"a": "<b>"}) },
-		"error":        func(c *gin.Context) { c.JSON(400, c.Error(errRefused).JSON()) },
+func TestAnErrorKeepsNothingOfTheAnswerItReplaces(t *testing.T) {
+	r := gin.New()
+	for how, answer := range answers {
+		r.GET("/"+how, func(c *gin.Context) {
+			for _, name := range []string{"Content-Length", "Cache-Control", "Etag", "Last-Modified"} {
+				c.Header(name, "100")
+			}
+			c.Header("X-Request-Id", "kept")
+			answer(c, 200, math.NaN())
+		})
 	}
-	for name, call := range calls {
-		r := gin.New()
-		r.GET("/", call)
-		want := httptest.NewRecorder()
-		r.ServeHTTP(want, httptest.NewRequest("GET", "/?callback=f", nil))
-		if _, got := serve(t, r).get("/?callback=f"); got != want.Body.String() {
-			t.Errorf("%s: got %q, want %q", name, got, want.Body)
+	s := serve(t, r)
+	for how := range answers {
+		resp, body, err := s.do("GET", "/"+how)
+		if err != nil || resp.StatusCode != 500 || len(body) > 0 {
+			t.Errorf("%s: %v %v %q, want an empty 500", how, err, resp, body)
+			continue
 		}
+		resp.Header.Del("Date")
+		if want := (http.Header{"Content-Length": {"0"}, "X-Request-Id": {"kept"}}); !reflect.DeepEqual(resp.Header, want) {
+			t.Errorf("%s: headers %v, want %v", how, resp.Header, want)
+		}
+	}
+}
+
+func TestTheAppMayAnswerAnErrorItself(t *testing.T) {
+	r := gin.New()
+	r.Use(func(c *gin.Context) {
+		c.Next()
+		if len(c.Errors) > 0 {
+			c.JSON(422, gin.H{"error": c.Errors.Last().Error()})
+		}
+	})
+	for how, answer := range answers {
+		r.GET("/"+how, func(c *gin.Context) { answer(c, 200, math.NaN()) })
+	}
+	s := serve(t, r)
+	for how := range answers {
+		resp, body := s.get("/" + how)
+		if resp.StatusCode != 422 || resp.Header.Get("Content-Type") != jsonContentType[0] || body != `{"error":"json: unsupported value: NaN"}` {
+			t.Errorf("%s: got %d %v %q", how, resp.StatusCode, resp.Header, body)
+		}
+	}
+}
+
+func TestJSONLeavesTrailersTheirPlace(t *testing.T) {
+	r := gin.New()
+	r.GET("/", func(c *gin.Context) {
+		c.Header("Trailer", "Rows")
+		JSON(c, 200, gin.H{"a": 1})
+		c.Header("Rows", "1")
+	})
+	if resp, body := serve(t, r).get("/"); resp.Trailer.Get("Rows") != "1" || body != `{"a":1}` {
+		t.Errorf("got %q and trailers %v", body, resp.Trailer)
+	}
+}
+
+func TestJSONLeavesAHijackedConnectionAlone(t *testing.T) {
+	r := gin.New()
+	r.GET("/", func(c *gin.Context) {
+		conn, _, err := c.Writer.Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer conn.Close()
+		JSON(c, 500, gin.H{"error": "too late"})
+		_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nalive")
+	})
+	if _, body := serve(t, r).get("/"); body != "alive" {
+		t.Errorf("got %q", body)
 	}
 }
 

@@ -53,7 +53,7 @@ func (g *Guard) Run(ctx context.Context, engine *gin.Engine, addr ...string) err
 	if err != nil {
 		return fmt.Errorf("middleware: %w", err)
 	}
-	defer g.InstallCodec()()
+	g.InstallCodec()
 	err = g.server.Serve(ctx, g.Server(engine), l)
 	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
 	defer cancel()

@@ -23,7 +23,7 @@ const (
 	built256  = "built/256clients"
 	bothCores = "built/64clients/both-cores"
 	alone     = "16clients"
-	besides   = "16clients+100slow+20stalled"
+	besides   = "16clients+100slow+100stalled"
 )
 
 // floodCases are all loads on all servers. The ones that must not fail a probe
@@ -51,13 +51,13 @@ var floodCases = func() (all []floodCase) {
 	return all
 }()
 
-// slowCases are sixteen fast clients alone, and beside a hundred that read
-// slowly and twenty that never do.
+// slowCases are sixteen fast clients alone, and beside a hundred that read 0.5
+// MB/s and a hundred that never read.
 var slowCases = func() (all []floodCase) {
 	for _, server := range []string{"guarded", "stream"} {
 		all = append(all,
 			floodCase{alone, starve.Case{Server: server, Payload: "shared", Clients: 16, Seconds: 5}},
-			floodCase{besides, starve.Case{Server: server, Payload: "shared", Clients: 16, Slow: 100, Stalled: 20, Seconds: 8}})
+			floodCase{besides, starve.Case{Server: server, Payload: "shared", Clients: 16, Slow: 100, Stalled: 100, Seconds: 8}})
 	}
 	return all
 }()
@@ -116,7 +116,7 @@ var floodSection = section{
 
 var slowSection = section{
 	name:     "slow",
-	title:    "Sixteen fast clients beside a hundred slow ones and twenty that never read",
+	title:    "Sixteen fast clients beside a hundred slow ones and a hundred that never read",
 	round:    floodRound(slowCases, "Slow"),
 	commands: floodCommands(slowCases),
 	tables: func(w io.Writer, s samples) {

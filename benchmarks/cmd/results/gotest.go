@@ -5,14 +5,17 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
 	"strconv"
 	"strings"
 )
 
-// goTestBuild builds the test program of this module's root.
-func goTestBuild(ctx context.Context, bin string) error {
+// goTestBuild builds the test program of this module's root. An experiment is
+// one of Go's, "" for none.
+func goTestBuild(ctx context.Context, bin, experiment string) error {
 	cmd := exec.CommandContext(ctx, "go", "test", "-c", "-o", bin, "github.com/probelane/probelane/benchmarks")
+	cmd.Env = append(os.Environ(), "GOEXPERIMENT="+experiment)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("building the benchmarks: %w\n%s", err, out)
 	}
@@ -23,17 +26,26 @@ func goTestBuild(ctx context.Context, bin string) error {
 type benchmark struct {
 	pattern, time string
 	cpu           int
+	jsonv2        bool // with encoding/json/v2, which has a build of its own
 }
 
 // command is what to type at the project's root for it.
 func (b benchmark) command(cores string) string {
-	return fmt.Sprintf("taskset -c %s go test -run '^$' -bench '%s' -benchtime %s -cpu %d ./benchmarks", cores, b.pattern, b.time, b.cpu)
+	experiment := ""
+	if b.jsonv2 {
+		experiment = "GOEXPERIMENT=jsonv2 "
+	}
+	return fmt.Sprintf("%staskset -c %s go test -run '^$' -bench '%s' -benchtime %s -cpu %d ./benchmarks", experiment, cores, b.pattern, b.time, b.cpu)
 }
 
-// run passes its results on.
-func (b benchmark) run(ctx context.Context, bin, cores string, out io.Writer) error {
+// run passes its results on. In odd rounds what it measures comes in reverse.
+func (b benchmark) run(ctx context.Context, e *environment, round int, cores string, out io.Writer) error {
+	bin := e.tests
+	if b.jsonv2 {
+		bin = e.testsV2
+	}
 	cmd := exec.CommandContext(ctx, "taskset", "-c", cores, bin, "-test.run", "^$", "-test.bench", b.pattern,
-		"-test.benchtime", b.time, "-test.cpu", strconv.Itoa(b.cpu))
+		"-test.benchtime", b.time, "-test.cpu", strconv.Itoa(b.cpu), "-test.timeout", "1h", fmt.Sprintf("-backwards=%t", round%2 == 1))
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Run(); err != nil {
@@ -57,87 +69,29 @@ func (b benchmark) run(ctx context.Context, bin, cores string, out io.Writer) er
 	return nil
 }
 
-// encodeTimes are how long one variant is measured with payloads of a size: the
-// small ones are steady sooner.
-var encodeTimes = []struct{ sizes, time string }{{"MB$", "600ms"}, {"KB$", "150ms"}}
-
-// exactly is the benchmark of one name, and of none that it is a part of.
-func exactly(name, time string, cpu int) benchmark {
-	parts := strings.Split(name, "/")
-	for i, p := range parts {
-		parts[i] = "^" + p + "$"
+// benchmarkSection is a section of nothing but Go benchmarks, on both cores or
+// on the server's.
+func benchmarkSection(s section, both bool, all ...benchmark) section {
+	s.round = func(ctx context.Context, e *environment, round int, out io.Writer) error {
+		cores := strconv.Itoa(e.serverCore)
+		if both {
+			cores = fmt.Sprintf("%d,%d", e.serverCore, e.loadCore)
+		}
+		return inOrder(round, all, func(b benchmark) error { return b.run(ctx, e, round, cores, out) })
 	}
-	return benchmark{"^Benchmark" + strings.TrimPrefix(strings.Join(parts, "/"), "^"), time, cpu}
-}
-
-// encodeRound measures every variant in a process of its own, so that neither a
-// heap that another has grown nor a buffer in somebody's pool counts.
-func encodeRound(ctx context.Context, e *environment, round int, out io.Writer) error {
-	for _, t := range encodeTimes {
-		var once bytes.Buffer // for the names; it is short
-		all := benchmark{"^BenchmarkEncode$/^(clients|records)$/" + t.sizes, "1x", 1}
-		if err := all.run(ctx, e.tests, strconv.Itoa(e.serverCore), &once); err != nil {
-			return err
+	s.commands = func() (commands []string) {
+		for _, b := range all {
+			commands = append(commands, b.command(map[bool]string{false: "0", true: "0,1"}[both]))
 		}
-		found, err := readSamples(&once)
-		if err != nil {
-			return err
-		}
-		if err := inOrder(round, found.names, func(name string) error {
-			return exactly(name, t.time, 1).run(ctx, e.tests, strconv.Itoa(e.serverCore), out)
-		}); err != nil {
-			return err
-		}
+		return commands
 	}
-	return nil
-}
-
-var encodeSection = section{
-	name:  "encode",
-	title: "Encoding, one goroutine on one core, each variant in a process of its own",
-	round: encodeRound,
-	commands: func() []string {
-		var all []string
-		for i, payload := range []string{"clients/18MB", "clients/64KB"} {
-			all = append(all, exactly("Encode/"+payload+"/probelane-Encode", encodeTimes[i].time, 1).command("0")+" # and so on")
-		}
-		return all
-	},
-	tables: func(w io.Writer, s samples) {
-		payloads := []string{}
-		for _, name := range s.under("Encode") {
-			payload := name[:strings.LastIndex(name, "/")]
-			if len(payloads) == 0 || payloads[len(payloads)-1] != payload {
-				payloads = append(payloads, payload)
-			}
-		}
-		for _, p := range payloads {
-			prefix := "Encode/" + p
-			t := table{"`" + p + "`", []string{"variant", "time", "MB/s", "encoding/json ÷ this", "sonic Std ÷ this", "B/op", "allocs/op"}, nil}
-			for _, name := range s.under(prefix) {
-				full := prefix + "/" + name
-				against := func(base string) string {
-					return times(ratios(s.of(prefix+"/"+base, "ns/op"), s.of(full, "ns/op")))
-				}
-				t.add(name, duration(s.of(full, "ns/op")), number(s.of(full, "MB/s"), 0),
-					against("encoding-json-Marshal"), against("sonic-Std-Marshal"),
-					number(s.of(full, "B/op"), 0), number(s.of(full, "allocs/op"), 0))
-			}
-			t.write(w)
-		}
-	},
+	return s
 }
 
 // A stop needs two processors: one that encodes and one that stops it.
-var stopBenchmark = benchmark{"^BenchmarkStopTheWorld$", "1500ms", 2}
-
-var stopSection = section{
+var stopSection = benchmarkSection(section{
 	name:  "stw",
 	title: "Stopping the world while 18 MB are encoded on one goroutine",
-	round: func(ctx context.Context, e *environment, _ int, out io.Writer) error {
-		return stopBenchmark.run(ctx, e.tests, fmt.Sprintf("%d,%d", e.serverCore, e.loadCore), out)
-	},
-	commands: func() []string { return []string{stopBenchmark.command("0,1")} },
 	tables: func(w io.Writer, s samples) {
 		t := table{"", []string{"variant", "worst of all rounds, ms", "worst of a round, ms", "p99, ms", "stops", "MB/s meanwhile"}, nil}
 		for _, name := range s.under("StopTheWorld") {
@@ -147,4 +101,32 @@ var stopSection = section{
 		}
 		t.write(w)
 	},
+}, true, benchmark{pattern: "^BenchmarkStopTheWorld$", time: "1500ms", cpu: 2})
+
+var wakeSection = benchmarkSection(section{
+	name:   "wake",
+	title:  "Waking up beside an encode of 18 MB, one processor",
+	tables: latencyTable("Wakeup", "variant", "late", "MB/s", "MB/s meanwhile"),
+}, false, benchmark{pattern: "^BenchmarkWakeup$", time: "1s", cpu: 1})
+
+var quantumSection = benchmarkSection(section{
+	name:   "quantum",
+	title:  "Waiting for a turn beside an encode, one processor",
+	tables: latencyTable("Quantum", "payload and variant", "quantum", "quanta", "turns"),
+}, false, benchmark{pattern: "^BenchmarkQuantum$", time: "200ms", cpu: 1})
+
+// latencyTable is a table of quantiles, and of one figure beside them.
+func latencyTable(prefix, first, what, unit, title string) func(io.Writer, samples) {
+	return func(w io.Writer, s samples) {
+		t := table{"", []string{first, "p50, ms", "p99, ms", "p99.9, ms", "max, ms", "max of all rounds, ms", title}, nil}
+		for _, name := range s.under(prefix) {
+			full := prefix + "/" + name
+			cells := []string{name}
+			for _, q := range []string{"p50", "p99", "p99.9", "max"} {
+				cells = append(cells, number(s.of(full, q+"-"+what+"-ms"), 3))
+			}
+			t.add(append(cells, fmt.Sprintf("%.2f", maximum(s.of(full, "max-"+what+"-ms"))), number(s.of(full, unit), 0))...)
+		}
+		t.write(w)
+	}
 }

@@ -2,7 +2,8 @@
 //
 //	go run ./cmd/results [-rounds n] [-o dir] all | section...
 //
-// The sections are encode, flood, slow, ab, wrk and stw. Each runs all of its
+// The sections are encode, parallel, large, quantum, wake, first, stw, loopback,
+// fair, ab, wrk, flood and slow. Each runs all of its
 // candidates once per round, so that a machine that changes its mind half-way
 // changes it for all of them, and writes what it measured to dir/SECTION.txt in
 // the format of Go's benchmarks, for benchstat and for the summary. After each
@@ -38,6 +39,8 @@ type section struct {
 	// round measures every candidate once and records it. What it needs to be
 	// run is in it; i counts from 0.
 	round func(ctx context.Context, e *environment, i int, out io.Writer) error
+	// rounds bounds how often it is run, for one that takes long; 0 does not.
+	rounds int
 	// needs names the program without which the section is skipped.
 	needs string
 	// commands are what was run, for a reader to type.
@@ -47,13 +50,17 @@ type section struct {
 }
 
 // sections in the order they are run: what takes little memory first.
-var sections = []section{encodeSection, stopSection, abSection, wrkSection, floodSection, slowSection}
+var sections = []section{
+	encodeSection, parallelSection, quantumSection, wakeSection, firstSection, stopSection, loopbackSection, fairSection,
+	abSection, wrkSection, floodSection, slowSection, largeSection,
+}
 
 // environment is what the sections run in.
 type environment struct {
 	serverCore, loadCore int
 	starvation           string // the example's program
-	tests                string // the benchmarks' test program
+	loopback             string // the program in cmd/loopback
+	tests, testsV2       string // the benchmarks' test program, and the one with encoding/json/v2
 }
 
 func main() {
@@ -120,12 +127,13 @@ func measure(ctx context.Context, w io.Writer, dir string, rounds int, wanted []
 		return err
 	}
 	defer os.RemoveAll(bin)
-	e := &environment{serverCore: cores[0], loadCore: cores[1], tests: filepath.Join(bin, "bench.test")}
+	e := &environment{serverCore: cores[0], loadCore: cores[1], loopback: filepath.Join(bin, "loopback"),
+		tests: filepath.Join(bin, "bench.test"), testsV2: filepath.Join(bin, "bench-v2.test")}
 	fmt.Fprintln(w, "building")
 	if e.starvation, err = starve.Build(ctx, bin); err != nil {
 		return err
 	}
-	if err := goTestBuild(ctx, e.tests); err != nil {
+	if err := errors.Join(loopbackBuild(ctx, e.loopback), goTestBuild(ctx, e.tests, ""), goTestBuild(ctx, e.testsV2, "jsonv2")); err != nil {
 		return err
 	}
 	if busy := loadAverage(); busy > 0.5 {
@@ -159,6 +167,9 @@ func (s section) measure(ctx context.Context, w io.Writer, e *environment, dir s
 	defer f.Close()
 	if err := writeHeader(ctx, f); err != nil {
 		return err
+	}
+	if s.rounds > 0 {
+		rounds = min(rounds, s.rounds)
 	}
 	began := time.Now()
 	for i := range rounds {

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -169,14 +171,26 @@ func TestGoalsSpeakOfWhatTheSectionsRecord(t *testing.T) {
 	for _, c := range slowCases {
 		recorded["Slow/"+c.name()] = true
 	}
-	for _, v := range []string{"encoding-json-Marshal", "sonic-Std-Marshal", "probelane-Encode"} {
-		recorded["Encode/clients/18MB/"+v] = true
+	for _, kind := range []string{"clients", "records", "maps", "document"} {
+		for _, size := range []string{"1KB", "64KB", "1MB", "18MB", "180MB"} {
+			for _, v := range []string{"encoding-json-Marshal", "sonic-Std-Marshal", "sonic-EncodeInto-limit", "probelane-Marshal", "probelane-Encode"} {
+				recorded["Encode/"+kind+"/"+size+"/"+v] = true
+			}
+		}
+		recorded["Quantum/"+kind+"/18MB/probelane-Encode"] = true
 	}
+	for _, server := range loopbackServers {
+		recorded["Loopback/"+server] = true
+	}
+	for _, server := range fairServers {
+		recorded["FairnessHTTP/page/"+server] = true
+	}
+	recorded["Fairness/beside64/probelane-Encode"] = true
 	recorded["StopTheWorld/probelane-Encode"] = true
-	s := samples{values: map[string]map[string][]float64{}}
+	s := samples{names: slices.Sorted(maps.Keys(recorded)), values: map[string]map[string][]float64{}}
 	for name := range recorded {
 		s.values[name] = map[string][]float64{}
-		for _, unit := range []string{"ns/op", "worst-stop-ms", "p95-ms", "p99-ms", "requests/s", "responses/s", "failed", "peak-MB"} {
+		for _, unit := range []string{"ns/op", "worst-stop-ms", "p95-ms", "p99-ms", "requests/s", "responses/s", "failed", "peak-MB", "p99.9-quantum-ms", "p99-response-ms"} {
 			s.values[name][unit] = []float64{1}
 		}
 	}
@@ -191,7 +205,13 @@ func TestGoalsSpeakOfWhatTheSectionsRecord(t *testing.T) {
 }
 
 func TestVerdict(t *testing.T) {
-	s := samples{values: map[string]map[string][]float64{"x": {"failed": {0, 0, 1}, "p99-ms": {5, 50, 6}}}}
+	s := samples{
+		names: []string{"q/rows/probelane-Encode", "q/maps/probelane-Encode", "q/maps/other"},
+		values: map[string]map[string][]float64{
+			"x":                       {"failed": {0, 0, 1}, "p99-ms": {5, 50, 6}},
+			"q/rows/probelane-Encode": {"ms": {1, 2, 9}}, "q/maps/probelane-Encode": {"ms": {1, 3, 4}}, "q/maps/other": {"ms": {70}},
+		},
+	}
 	for _, c := range []struct {
 		name              string
 		goal              goal
@@ -199,6 +219,7 @@ func TestVerdict(t *testing.T) {
 	}{
 		{"a single failed probe in any round", goal{measure: most("x", "failed"), reached: atMost(0), format: "%.0f"}, "1", "**no**"},
 		{"a latency by its median", goal{measure: middle("x", "p99-ms"), reached: atMost(12), format: "%.0f ms"}, "6 ms", "yes"},
+		{"the worst of several by its name", goal{measure: slowest("q", "ms"), reached: atMost(1), format: "%.0f ms"}, "3 ms (maps)", "**no**"},
 		{"nothing measured", goal{measure: middle("y", "p99-ms"), reached: atMost(12), format: "%.0f ms"}, "–", "not measured"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -238,8 +259,48 @@ func TestSummaryOfWhatIsThere(t *testing.T) {
 	}
 }
 
+func TestTheBestPeerIsExactAndNotOurs(t *testing.T) {
+	s, err := readSamples(strings.NewReader(`
+BenchmarkEncode/maps/1MB/probelane-Encode 1 10 ns/op
+BenchmarkEncode/maps/1MB/goccy-Marshal 1 30 ns/op
+BenchmarkEncode/maps/1MB/goccy-Encoder 1 20 ns/op
+BenchmarkEncode/maps/1MB/goccy-Fastest-Marshal-inexact 1 5 ns/op
+BenchmarkEncode/maps/1MB/sonic-EncodeInto-limit 1 4 ns/op
+BenchmarkEncode/rows/1MB/probelane-Encode 1 10 ns/op
+BenchmarkEncode/rows/1MB/goccy-Marshal 1 9 ns/op
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := bestPeer(s, "Encode/maps/1MB", anyForm); got != "goccy-Encoder" {
+		t.Errorf("the best is %q, want goccy-Encoder", got)
+	}
+	if got := bestPeer(s, "Encode/maps/1MB", asSlice); got != "goccy-Marshal" {
+		t.Errorf("the best slice is %q, want goccy-Marshal", got)
+	}
+	got, known := leastLead("1MB", "probelane-Encode", anyForm)(s)
+	if want := (measured{0.9, "rows, goccy-Marshal"}); got != want || !known {
+		t.Errorf("the least lead is %v, want %v", got, want)
+	}
+	if got, known := leastLead("1KB", "probelane-Encode", anyForm)(s); known {
+		t.Errorf("a lead of %v at a size that was not measured", got)
+	}
+}
+
+func TestWhatTheLimitsAllow(t *testing.T) {
+	// 10 ms to send and 2.5 ms to encode allow 80 a second.
+	s, err := readSamples(strings.NewReader("BenchmarkLoopback/static 1 100 responses/s\n" +
+		"Benchmark" + sonicLimit + " 1 2500000 ns/op\nBenchmarkLoopback/encoder 1 60 responses/s\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := ofLimits(s, "Loopback/encoder"); len(got) != 1 || math.Abs(got[0]-0.75) > 1e-9 {
+		t.Errorf("got %v, want 0.75", got)
+	}
+}
+
 func TestExactlyOneBenchmark(t *testing.T) {
-	got := exactly("Encode/clients/18MB/goccy-Marshal", "1x", 1).pattern
+	got := exactly("Encode/clients/18MB/goccy-Marshal", "1x").pattern
 	if want := "^BenchmarkEncode$/^clients$/^18MB$/^goccy-Marshal$"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}

@@ -1,0 +1,130 @@
+// Loopback sends 18 MB of JSON over loopback, from one core to another: once as
+// a body that is ready, which is as fast as net/http can send it, and once as it
+// is being encoded.
+//
+//	go build -o /tmp/loopback ./benchmarks/cmd/loopback
+//	GOMAXPROCS=1 taskset -c 0 /tmp/loopback -serve encoder
+//	GOMAXPROCS=1 taskset -c 1 /tmp/loopback -load /clients
+//
+// Each server answers /clients (40,000 of them, 18.4 MB) and /page (146 of them,
+// 67 KB: more than a quantum), from one value in memory:
+//
+//	static    net/http, the body in memory
+//	plain     Gin and c.JSON
+//	encoder   Gin and middleware.JSON: the encoder alone
+//	guarded   the same with middleware.Run in place of Gin's
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/signal"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/gin-gonic/gin"
+
+	"github.com/probelane/probelane/examples/flood"
+	"github.com/probelane/probelane/middleware"
+)
+
+// entities is how many clients each path answers with.
+var entities = map[string]int{"/clients": flood.Entities, "/page": 146}
+
+func main() {
+	if err := run(context.Background(), os.Args[1:], os.Stdout); err != nil && !errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintln(os.Stderr, "loopback:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string, w io.Writer) error {
+	fs := flag.NewFlagSet("loopback", flag.ContinueOnError)
+	server := fs.String("serve", "", "run the server of this `name`: static, plain, encoder or guarded")
+	path := fs.String("load", "", "ask for this `path`, /clients or /page, and report")
+	addr := fs.String("addr", "127.0.0.1:8080", "`address` of the server")
+	clients := fs.Int("c", 8, "`clients` that keep their connection and ask again once they have their answer")
+	window := fs.Duration("for", 3*time.Second, "`time` that they do so")
+	warm := fs.Duration("warm", 500*time.Millisecond, "`time` before, which does not count")
+	name := fs.String("name", "Loopback", "`name` of what is reported, in the format of Go's benchmarks")
+	if err := fs.Parse(args); err != nil {
+		return err
+	}
+	if *server != "" {
+		return serve(*server, *addr)
+	}
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	n, ok := entities[*path]
+	if !ok {
+		return errors.New("needs -serve or -load; see -h")
+	}
+	body, err := flood.Verify(ctx, *addr, *path, n)
+	if err != nil {
+		return err
+	}
+	load := flood.Load{Addr: *addr, Path: *path, Body: body, Clients: *clients, Duration: *warm}
+	if _, err := load.Run(ctx); err != nil {
+		return err
+	}
+	load.Duration = *window
+	res, err := load.Run(ctx)
+	if err != nil {
+		return err
+	}
+	if res.FirstError != nil {
+		return fmt.Errorf("%d errors, %d broken bodies: %w", res.Fast.Errors, res.Fast.Broken, res.FirstError)
+	}
+	ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1e3 }
+	_, err = fmt.Fprintf(w, "Benchmark%s 1 %.4g responses/s %.4g MB/s %.4g p50-response-ms %.4g p99-response-ms %.4g max-response-ms\n",
+		*name, res.Fast.PerSecond(res.Elapsed), res.Fast.BytesPerSecond(res.Elapsed)/1e6,
+		ms(res.Fast.Latency.P50), ms(res.Fast.Latency.P99), ms(res.Fast.Latency.Max))
+	return err
+}
+
+// serve runs a server until it is killed.
+func serve(name, addr string) error {
+	values := map[string]*flood.Clients{}
+	for path, n := range entities {
+		values[path] = flood.Build(n)
+	}
+	switch name {
+	case "static":
+		mux := http.NewServeMux()
+		for path, v := range values {
+			body, err := json.Marshal(v)
+			if err != nil {
+				return err
+			}
+			mux.HandleFunc(path, func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Type", "application/json; charset=utf-8")
+				w.Header().Set("Content-Length", strconv.Itoa(len(body)))
+				w.Write(body)
+			})
+		}
+		return http.ListenAndServe(addr, mux)
+	case "plain":
+		return routes(values, (*gin.Context).JSON).Run(addr)
+	case "encoder":
+		return routes(values, middleware.JSON).Run(addr)
+	case "guarded":
+		return middleware.Run(routes(values, middleware.JSON), addr)
+	}
+	return fmt.Errorf("no server %q; there are static, plain, encoder and guarded", name)
+}
+
+func routes(values map[string]*flood.Clients, answer func(*gin.Context, int, any)) *gin.Engine {
+	gin.SetMode(gin.ReleaseMode)
+	r := gin.New()
+	for path, v := range values {
+		r.GET(path, func(c *gin.Context) { answer(c, http.StatusOK, v) })
+	}
+	return r
+}

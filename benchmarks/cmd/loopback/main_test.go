@@ -1,0 +1,58 @@
+package main
+
+import (
+	"bytes"
+	"io"
+	"net"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+// The servers end with the test program.
+func TestEveryServerIsMeasured(t *testing.T) {
+	for _, server := range []string{"static", "plain", "encoder", "guarded"} {
+		t.Run(server, func(t *testing.T) {
+			ln, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			addr := ln.Addr().String()
+			ln.Close()
+			ended := make(chan error, 1)
+			go func() { ended <- run(t.Context(), []string{"-serve", server, "-addr", addr}, io.Discard) }()
+			for begin := time.Now(); ; {
+				conn, err := net.Dial("tcp", addr)
+				if err == nil {
+					conn.Close()
+					break
+				}
+				if time.Since(begin) > 20*time.Second {
+					t.Fatal(err)
+				}
+				select {
+				case err := <-ended:
+					t.Fatal(err)
+				case <-time.After(5 * time.Millisecond):
+				}
+			}
+			var said bytes.Buffer
+			args := []string{"-addr", addr, "-load", "/page", "-c", "2", "-for", "100ms", "-warm", "1ms", "-name", "X/y"}
+			if err := run(t.Context(), args, &said); err != nil {
+				t.Fatal(err)
+			}
+			if !regexp.MustCompile(`^BenchmarkX/y 1 [1-9]\S* responses/s .*-response-ms\n$`).MatchString(said.String()) {
+				t.Errorf("said %q", said.String())
+			}
+		})
+	}
+}
+
+func TestWrongUse(t *testing.T) {
+	for _, args := range [][]string{{}, {"-load", "/other"}, {"-serve", "other"}} {
+		if err := run(t.Context(), args, io.Discard); err == nil {
+			t.Errorf("%s: no error", strings.Join(args, " "))
+		}
+	}
+}

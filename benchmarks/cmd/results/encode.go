@@ -1,0 +1,130 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+)
+
+// The encoders. All variants of a payload share a process, and each begins with
+// the pools and the heap of nobody: building what they encode takes longer than
+// encoding it.
+var (
+	encodeSection = benchmarkSection(section{
+		name:   "encode",
+		title:  "Encoding, one goroutine on one core",
+		tables: encodeTables("Encode"),
+	}, false, withV2("^BenchmarkEncode$/.*/^(1KB|64KB|1MB)$", "60ms", 1, withV2("^BenchmarkEncode$/.*/^18MB$", "200ms", 1, nil))...)
+
+	// Two rounds take as long as four of everything else.
+	largeSection = benchmarkSection(section{
+		name:   "large",
+		title:  "Encoding 180 MB, one goroutine on one core",
+		rounds: 2,
+		tables: encodeTables("Encode"),
+	}, false, withV2("^BenchmarkEncode$/.*/^180MB$", "2x", 1, nil)...)
+
+	parallelSection = benchmarkSection(section{
+		name:   "parallel",
+		title:  "Encoding on both cores at the same time, exact encoders",
+		tables: encodeTables("EncodeParallel"),
+	}, true, withV2("^BenchmarkEncodeParallel$/^(clients|records|maps|document)$/^(64KB|18MB)$", "150ms", 2, nil)...)
+)
+
+// withV2 adds a benchmark of the encoders, and another of encoding/json/v2 in
+// the build that has it.
+func withV2(pattern, time string, cpu int, to []benchmark) []benchmark {
+	return append(to, benchmark{pattern, time, cpu, false}, benchmark{pattern + "/^encoding-json-v2", time, cpu, true})
+}
+
+// rated reports whether an encoder's name says that its output is
+// encoding/json's.
+func rated(variant string) bool {
+	for _, suffix := range []string{"-inexact", "-lossy", "-limit"} {
+		if strings.HasSuffix(variant, suffix) {
+			return false
+		}
+	}
+	return true
+}
+
+// bestPeer is the exact encoder other than ours that is fastest at a payload, by
+// its median.
+func bestPeer(s samples, payload string, among func(variant string) bool) (variant string) {
+	for _, name := range s.under(payload) {
+		if !rated(name) || strings.HasPrefix(name, "probelane-") || !among(name) {
+			continue
+		}
+		if variant == "" || median(s.of(payload+"/"+name, "ns/op")) < median(s.of(payload+"/"+variant, "ns/op")) {
+			variant = name
+		}
+	}
+	return variant
+}
+
+// The two forms of a result. What writes can be measured against all, as who has
+// a slice can write it.
+func anyForm(string) bool         { return true }
+func asSlice(variant string) bool { return strings.HasSuffix(variant, "-Marshal") }
+
+// against is the best peer's time divided by ours, with the peer's name.
+func against(s samples, payload, ours string, among func(string) bool) (ratio []float64, peer string) {
+	peer = bestPeer(s, payload, among)
+	return ratios(s.of(payload+"/"+peer, "ns/op"), s.of(payload+"/"+ours, "ns/op")), peer
+}
+
+// payloadsUnder are the names of the payloads that were encoded.
+func payloadsUnder(s samples, prefix string) (payloads []string) {
+	for _, name := range s.under(prefix) {
+		payload := prefix + "/" + name[:strings.LastIndex(name, "/")]
+		if !slices.Contains(payloads, payload) {
+			payloads = append(payloads, payload)
+		}
+	}
+	return payloads
+}
+
+// encodeTables are an overview and, folded, one table for each payload.
+func encodeTables(prefix string) func(io.Writer, samples) {
+	return func(w io.Writer, s samples) {
+		payloads := payloadsUnder(s, prefix)
+		t := table{"", []string{"payload", "probelane-Encode", "best exact peer", "÷ ours", "probelane-Marshal", "best exact peer's slice", "÷ ours"}, nil}
+		for _, p := range payloads {
+			cells := []string{strings.TrimPrefix(p, prefix+"/")}
+			for _, form := range []struct {
+				ours  string
+				among func(string) bool
+			}{{"probelane-Encode", anyForm}, {"probelane-Marshal", asSlice}} {
+				ratio, peer := against(s, p, form.ours, form.among)
+				cells = append(cells, duration(s.of(p+"/"+form.ours, "ns/op")), peer+" "+duration(s.of(p+"/"+peer, "ns/op")), times(ratio))
+			}
+			t.add(cells...)
+		}
+		t.write(w)
+		fmt.Fprint(w, "<details><summary>Every encoder</summary>\n\n")
+		for _, p := range payloads {
+			encodeTable(w, s, p, strings.TrimPrefix(p, prefix+"/"))
+		}
+		fmt.Fprint(w, "</details>\n\n")
+	}
+}
+
+func encodeTable(w io.Writer, s samples, payload, title string) {
+	t := table{"`" + title + "`", []string{"variant", "time", "MB/s", "encoding/json ÷ this", "sonic Std ÷ this", "B/op", "allocs/op"}, nil}
+	names := s.under(payload)
+	// In the build with encoding/json/v2 it is measured after the others.
+	slices.SortStableFunc(names, func(a, b string) int {
+		return strings.Compare(strings.SplitN(a, "-", 2)[0], strings.SplitN(b, "-", 2)[0])
+	})
+	for _, name := range names {
+		full := payload + "/" + name
+		against := func(base string) string {
+			return times(ratios(s.of(payload+"/"+base, "ns/op"), s.of(full, "ns/op")))
+		}
+		t.add(name, duration(s.of(full, "ns/op")), number(s.of(full, "MB/s"), 0),
+			against("encoding-json-Marshal"), against("sonic-Std-Marshal"),
+			number(s.of(full, "B/op"), 0), number(s.of(full, "allocs/op"), 0))
+	}
+	t.write(w)
+}

@@ -1,0 +1,173 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"os/exec"
+	"strconv"
+	"strings"
+
+	"github.com/probelane/probelane/examples/flood"
+)
+
+// loopbackBuild builds the servers and the load of the sections here.
+func loopbackBuild(ctx context.Context, bin string) error {
+	cmd := exec.CommandContext(ctx, "go", "build", "-o", bin, "github.com/probelane/probelane/benchmarks/cmd/loopback")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("building loopback: %w\n%s", err, out)
+	}
+	return nil
+}
+
+// withLoopback starts a server on its core and calls f with its address.
+func withLoopback(ctx context.Context, e *environment, server string, f func(addr string) error) error {
+	addr, err := freeAddr()
+	if err != nil {
+		return err
+	}
+	srv, err := flood.Start(ctx, flood.Process{
+		Path: e.loopback, Args: []string{"-serve", server, "-addr", addr},
+		Addr: addr, Core: e.serverCore, Procs: 1,
+	})
+	if err != nil {
+		return err
+	}
+	defer srv.Stop()
+	return f(addr)
+}
+
+// loopbackLoad asks the server for a path from the load's core, and passes on
+// what it reports.
+func loopbackLoad(ctx context.Context, e *environment, addr, path, name string, clients int, out io.Writer) error {
+	cmd := exec.CommandContext(ctx, "taskset", "-c", strconv.Itoa(e.loadCore), e.loopback,
+		"-load", path, "-addr", addr, "-c", strconv.Itoa(clients), "-name", name)
+	cmd.Env = append(cmd.Environ(), "GOMAXPROCS=1")
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Run(); err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		return fmt.Errorf("%s: %w\n%s", name, err, stderr.Bytes())
+	}
+	_, err := out.Write(stdout.Bytes())
+	return err
+}
+
+func loopbackCommands(servers []string, loads ...string) []string {
+	commands := []string{"go build -o /tmp/loopback ./benchmarks/cmd/loopback"}
+	for _, server := range servers {
+		commands = append(commands, "GOMAXPROCS=1 taskset -c 0 /tmp/loopback -serve "+server)
+	}
+	for _, load := range loads {
+		commands = append(commands, "GOMAXPROCS=1 taskset -c 1 /tmp/loopback "+load)
+	}
+	return commands
+}
+
+var loopbackServers = []string{"static", "plain", "encoder", "guarded"}
+
+// sonicLimit is the other limit beside static: what it takes to encode a
+// response, and nothing else.
+const sonicLimit = "Encode/clients/18MB/sonic-EncodeInto-limit"
+
+var loopbackSection = section{
+	name:  "loopback",
+	title: "18 MB over loopback, 8 clients, the server on one core",
+	round: func(ctx context.Context, e *environment, round int, out io.Writer) error {
+		if err := limitBenchmark.run(ctx, e, round, strconv.Itoa(e.serverCore), out); err != nil {
+			return err
+		}
+		return inOrder(round, loopbackServers, func(server string) error {
+			return withLoopback(ctx, e, server, func(addr string) error {
+				return loopbackLoad(ctx, e, addr, "/clients", "Loopback/"+server, 8, out)
+			})
+		})
+	},
+	commands: func() []string {
+		return append(loopbackCommands(loopbackServers, "-load /clients -c 8"), limitBenchmark.command("0"))
+	},
+	tables: func(w io.Writer, s samples) {
+		t := table{"", []string{"server", "responses/s", "MB/s", "of what the limits allow"}, nil}
+		for _, server := range loopbackServers {
+			full := "Loopback/" + server
+			t.add(server, number(s.of(full, "responses/s"), 1), number(s.of(full, "MB/s"), 0), times(ofLimits(s, full)))
+		}
+		t.write(w)
+		fmt.Fprintf(w, "The limits: sending a body that is ready (`static`), and encoding it with sonic into a warm buffer, %s.\nOne after the other on one core they allow %s responses/s.\n\n",
+			duration(s.of(sonicLimit, "ns/op")), number(allowed(s), 1))
+	},
+}
+
+var limitBenchmark = exactly(sonicLimit, "500ms")
+
+// exactly is the benchmark of one name, and of none that it is a part of, on one
+// core.
+func exactly(name, time string) benchmark {
+	return benchmark{pattern: "^Benchmark" + strings.ReplaceAll(name, "/", "$/^") + "$", time: time, cpu: 1}
+}
+
+// allowed is how many responses a second a core could encode and send, if each
+// took as long as the two limits together.
+func allowed(s samples) []float64 {
+	return pairwise(s.of("Loopback/static", "responses/s"), s.of(sonicLimit, "ns/op"),
+		func(static, sonic float64) float64 { return 1 / (1/static + sonic*1e-9) })
+}
+
+// ofLimits is the share of it that a server reaches.
+func ofLimits(s samples, server string) []float64 {
+	return ratios(s.of(server, "responses/s"), allowed(s))
+}
+
+// Fairness, on the encoder alone and over HTTP.
+var (
+	fairBenchmark = benchmark{pattern: "^BenchmarkFairness$", time: "1x", cpu: 1}
+	fairServers   = []string{"encoder", "guarded"}
+)
+
+var fairSection = section{
+	name:  "fair",
+	title: "A response of 64 KB beside 64 of 18 MB, one core",
+	round: func(ctx context.Context, e *environment, round int, out io.Writer) error {
+		if err := fairBenchmark.run(ctx, e, round, strconv.Itoa(e.serverCore), out); err != nil {
+			return err
+		}
+		return inOrder(round, fairServers, func(server string) error {
+			return withLoopback(ctx, e, server, func(addr string) error {
+				var large bytes.Buffer // at the same time as the other's output
+				flooded := make(chan error, 1)
+				go func() {
+					flooded <- loopbackLoad(ctx, e, addr, "/clients", "FairnessHTTP/large/"+server, 64, &large)
+				}()
+				err := loopbackLoad(ctx, e, addr, "/page", "FairnessHTTP/page/"+server, 1, out)
+				if flood := <-flooded; err == nil {
+					err = flood
+				}
+				if err != nil {
+					return err
+				}
+				_, err = out.Write(large.Bytes())
+				return err
+			})
+		})
+	},
+	commands: func() []string {
+		return append([]string{fairBenchmark.command("0")},
+			loopbackCommands(fairServers, "-load /clients -c 64", "-load /page -c 1 # at the same time")...)
+	},
+	tables: func(w io.Writer, s samples) {
+		t := table{"", []string{"how", "p50, ms", "p99, ms", "max, ms", "large ones per second"}, nil}
+		for _, name := range s.under("Fairness") {
+			full := "Fairness/" + name
+			t.add(name, number(s.of(full, "p50-response-ms"), 2), number(s.of(full, "p99-response-ms"), 2), number(s.of(full, "max-response-ms"), 1), number(s.of(full, "large/s"), 0))
+		}
+		for _, server := range fairServers {
+			full := "FairnessHTTP/page/" + server
+			t.add("over HTTP, "+server, number(s.of(full, "p50-response-ms"), 2), number(s.of(full, "p99-response-ms"), 2), number(s.of(full, "max-response-ms"), 1),
+				number(s.of("FairnessHTTP/large/"+server, "responses/s"), 0))
+		}
+		t.write(w)
+	},
+}
