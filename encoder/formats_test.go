@@ -72,16 +72,15 @@ func jsonEncoder(v any, escapeHTML bool) outcome {
 // it is not written as an array.
 func jsonLines(v any, escapeHTML bool) outcome {
 	return outcomeOf(func() ([]byte, error) {
-		if !hasLines(v) {
+		list, ok := elementsOf(v)
+		if !ok {
 			o := jsonEncoder(v, escapeHTML)
 			o.again()
 			return o.out, o.err
 		}
 		out := []byte{}
-		for i := range reflect.ValueOf(v).Len() {
-			// An array of one element writes it as the whole does: with the
-			// same static type, and as addressable.
-			o := jsonEncoder(oneOf(v, i), escapeHTML)
+		for i := range list.Len() {
+			o := jsonEncoder(oneOf(list, i), escapeHTML)
 			o.again()
 			if o.err != nil {
 				return nil, o.err
@@ -103,40 +102,46 @@ func (o outcome) again() {
 	}
 }
 
-// hasLines reports whether v is written as an array of its elements.
-func hasLines(v any) bool {
+// elementsOf is the slice or array that v is or points to, if it is written as
+// an array of its elements.
+func elementsOf(v any) (list reflect.Value, ok bool) {
 	if v == nil {
-		return false
+		return list, false
 	}
-	switch v.(type) {
-	case json.Marshaler, encoding.TextMarshaler:
-		return false
+	for list = reflect.ValueOf(v); !hasMarshaler(list.Type()); list = list.Elem() {
+		switch list.Kind() {
+		case reflect.Array:
+			return list, true
+		case reflect.Slice:
+			e := list.Type().Elem()
+			return list, e.Kind() != reflect.Uint8 || hasMarshaler(reflect.PointerTo(e)) // a slice of bytes is a string
+		case reflect.Pointer:
+			if list.IsNil() {
+				return list, false
+			}
+		default:
+			return list, false
+		}
 	}
-	t := reflect.TypeOf(v)
-	switch t.Kind() {
-	case reflect.Array:
-		return true
-	case reflect.Slice:
-		return !isByte(t.Elem())
-	}
-	return false
+	return list, false
 }
 
-// isByte reports whether encoding/json writes a slice of t as a string.
-func isByte(t reflect.Type) bool {
-	p := reflect.PointerTo(t)
-	return t.Kind() == reflect.Uint8 && !p.Implements(reflect.TypeFor[json.Marshaler]()) && !p.Implements(reflect.TypeFor[encoding.TextMarshaler]())
+func hasMarshaler(t reflect.Type) bool {
+	return t.Implements(reflect.TypeFor[json.Marshaler]()) || t.Implements(reflect.TypeFor[encoding.TextMarshaler]())
 }
 
-// oneOf is a slice or an array with only the element i of v.
-func oneOf(v any, i int) any {
-	list := reflect.ValueOf(v)
+// oneOf is a list with only the element i, which has the static type there,
+// and is as addressable, as in the whole.
+func oneOf(list reflect.Value, i int) any {
 	if list.Kind() == reflect.Slice {
 		return list.Slice(i, i+1).Interface()
 	}
-	one := reflect.New(reflect.ArrayOf(1, list.Type().Elem())).Elem()
-	one.Index(0).Set(list.Index(i))
-	return one.Interface()
+	one := reflect.New(reflect.ArrayOf(1, list.Type().Elem()))
+	one.Elem().Index(0).Set(list.Index(i))
+	if list.CanAddr() {
+		return one.Interface()
+	}
+	return one.Elem().Interface()
 }
 
 // checkFormat compares what Encode writes of v in a format.

@@ -170,7 +170,7 @@ func (s *shape) structure() reflect.Type {
 		if s.intn(8) == embedded {
 			f.Anonymous = true
 			f.Type = embeddable[s.intn(len(embeddable))]
-			f.Name = strings.TrimPrefix(f.Type.String()[strings.LastIndex(f.Type.String(), ".")+1:], "*")
+			f.Name = nameOfType(f.Type)
 			if slices.ContainsFunc(fields[:i], func(g reflect.StructField) bool { return g.Name == f.Name }) {
 				*f = reflect.StructField{Name: fmt.Sprintf("F%d", i), Type: f.Type, Tag: f.Tag}
 			}
@@ -179,6 +179,15 @@ func (s *shape) structure() reflect.Type {
 		f.Type = s.next()
 	}
 	return reflect.StructOf(fields)
+}
+
+// nameOfType is the name of a field that embeds t.
+func nameOfType(t reflect.Type) string {
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
+	name, _, _ := strings.Cut(t.Name(), "[") // without type arguments
+	return name
 }
 
 // content fills values from bytes, over and over.
