@@ -82,18 +82,18 @@ func TestCompressedOutputIsTheSameJSON(t *testing.T) {
 	values := map[string]any{
 		"null":                        nil,
 		"a short text":                "text",
-		"rows":                        rows(3_000),
-		"maps":                        map[string]any{"b": rows(500), "a": map[int]string{3: "<", 1: "\u2028"}, "c": nil},
-		"what hardly compresses":      noise(400_000),
-		"one long text":               strings.Join(noise(300_000), ""),
-		"marshalers among rows":       []any{rows(500), marshalerFunc(func() ([]byte, error) { return []byte(` {"x" : "<"} `), nil }), rows(500)},
-		"a marshaler's long output":   []any{1, marshalerFunc(func() ([]byte, error) { return json.Marshal(noise(300_000)) }), 2},
-		"a long output in the middle": []any{rows(500), json.RawMessage(marshal(t, rows(4_000))), rows(500)},
+		"rows":                        rows(1_500),
+		"maps":                        map[string]any{"b": rows(100), "a": map[int]string{3: "<", 1: "\u2028"}, "c": nil},
+		"what hardly compresses":      noise(200_000),
+		"one long text":               strings.Join(noise(150_000), ""),
+		"marshalers among rows":       []any{rows(200), marshalerFunc(func() ([]byte, error) { return []byte(` {"x" : "<"} `), nil }), rows(200)},
+		"a marshaler's long output":   []any{1, marshalerFunc(func() ([]byte, error) { return json.Marshal(noise(150_000)) }), 2},
+		"a long output in the middle": []any{rows(200), json.RawMessage(marshal(t, rows(2_000))), rows(200)},
 	}
 	settings := map[string][]Option{
 		"defaults":                        nil,
 		"no hold":                         {WithHold(0)},
-		"tiny quanta and writes":          {WithQuantum(100), WithWriteSize(50), WithHold(1000)},
+		"tiny quanta and writes":          {WithQuantum(300), WithWriteSize(50), WithHold(1000)},
 		"short quanta":                    {WithQuantum(4 << 10), WithHold(0)},
 		"writes that are shorter by half": {WithWriteSize(compressedWriteSize / 2), WithHold(100 << 10)},
 	}
@@ -204,7 +204,7 @@ func failing(t *testing.T, before any) map[string]func(*Encoder, *squeezedRecord
 }
 
 func TestWhatFailsHalfWayLeavesNothingInTheCompressor(t *testing.T) {
-	before, after := noise(500_000), rows(3_000)
+	before, after := noise(300_000), rows(1_500)
 	good, want := marshal(t, []any{before}), marshal(t, after)
 	good = good[:len(good)-1]
 	for _, hold := range []int{0, DefaultHold} {
@@ -226,7 +226,7 @@ func TestWhatFailsHalfWayLeavesNothingInTheCompressor(t *testing.T) {
 					if r.writes == 0 {
 						err = io.ErrUnexpectedEOF
 					}
-					if hold == 0 && name != "a writer's error" && len(got) < 200_000 || !bytes.HasPrefix(good, got) {
+					if hold == 0 && name != "a writer's error" && len(got) < 50_000 || !bytes.HasPrefix(good, got) {
 						t.Errorf("the output has %d bytes that begin %.60q", len(got), got)
 					}
 					if err == nil {
@@ -275,7 +275,7 @@ func TestAStalledWriterOfCompressedOutputHoldsTwoSegments(t *testing.T) {
 		t.Run(c.String(), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				e := made(t, WithWorkers(2), WithHold(0))
-				v := make([]uint64, 200_000)
+				v := make([]uint64, 80_000)
 				fill := func(digit uint64) {
 					for i := range v {
 						v[i] = digit*1e18 + rand.Uint64N(1e18)
@@ -287,7 +287,7 @@ func TestAStalledWriterOfCompressedOutputHoldsTwoSegments(t *testing.T) {
 					n, err := e.Encode(t.Context(), w, v, Compressed(c, 0))
 					return nil, n, err
 				})
-				const stalls = 4
+				const stalls = 3
 				var told []int64 // bytes of JSON before the value changed to the next digit
 				for digit := uint64(1); digit <= stalls; digit++ {
 					<-w.begun
@@ -328,7 +328,7 @@ func (a *announced) Compressed(json int64) { a.json = json }
 
 func TestManyCompressAtOnce(t *testing.T) {
 	e := made(t, WithWorkers(3), WithQuantum(4<<10), WithHold(10<<10))
-	values := []any{rows(10), rows(2_000), noise(200_000), []any{noise(100_000), math.Inf(1)}}
+	values := []any{rows(10), rows(1_000), noise(100_000), []any{noise(50_000), math.Inf(1)}}
 	var want [][]byte
 	for _, v := range values[:3] {
 		want = append(want, marshal(t, v))
@@ -336,7 +336,7 @@ func TestManyCompressAtOnce(t *testing.T) {
 	var wg sync.WaitGroup
 	for i := range 16 {
 		wg.Go(func() {
-			for round := range 6 {
+			for round := range 4 {
 				k, c := (i+round)%len(values), compressions[i%2]
 				ctx, cancel := context.WithCancel(t.Context())
 				var out bytes.Buffer
