@@ -89,7 +89,7 @@ type Stats struct {
 	Waiting    int   // in the queue now
 	Inline     int64 // large values being encoded on their callers' goroutines now
 	Workers    int   // the most that encode at the same time on the pool
-	Held       int64 // bytes of memory that output takes now, from its first quantum until it is written or returned
+	Held       int64 // bytes of memory that output takes now, but for values of less than 4 KB
 }
 
 // Stats returns the counters.

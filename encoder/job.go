@@ -140,18 +140,17 @@ func newSegmentPool(size, most int, ledger *atomic.Int64) *segmentPool {
 // fill is next into a segment.
 func (c *cursor) fill(s *segment) (complete bool, err error) {
 	s.buf, complete, err = c.next(s.buf)
-	s.book()
+	if len(s.buf) > minBuffer {
+		s.book()
+	}
 	return complete, err
 }
 
-func (p *segmentPool) get() *segment {
-	s := p.pool.Get().(*segment)
-	s.book()
-	return s
-}
+func (p *segmentPool) get() *segment { return p.pool.Get().(*segment) }
 
-// book puts s on the ledger with the memory it takes now. It is called once it
-// may have grown, by whoever fills it.
+// book puts s on the ledger with the memory it takes now. Whoever fills s calls
+// it afterwards, but not for the smallest values: all processors share the
+// ledger, and a connection has buffers as large.
 func (s *segment) book() {
 	if n := int64(cap(s.buf)); n != s.booked {
 		s.home.ledger.Add(n - s.booked)
@@ -172,8 +171,10 @@ func (s *segment) free() {
 	if s == nil {
 		return
 	}
-	s.home.ledger.Add(-s.booked)
-	s.booked = 0
+	if s.booked > 0 {
+		s.home.ledger.Add(-s.booked)
+		s.booked = 0
+	}
 	if cap(s.buf) <= s.home.most {
 		s.buf = s.buf[:0]
 		s.home.pool.Put(s)
