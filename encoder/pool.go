@@ -137,31 +137,37 @@ func (p *pool) work() {
 		}
 		j.state, j.began = running, true
 		for j.state == running {
-			p.mu.Unlock()
-			full, done, callsUser := j.turn()
-			// Give way: to the handlers that write what was encoded, and to
-			// whatever else waits for a processor.
-			runtime.Gosched()
-			p.mu.Lock()
-			if full != nil {
-				j.ready = append(j.ready, full)
-			}
-			j.done, j.callsUser = done, callsUser
-			if j.open != nil {
-				// More than was thought, or something that cannot be cut.
-				p.setAside(j, max(j.room, j.open.booked))
-			}
-			if done || callsUser || j.cancelled || len(j.ready) >= maxReady {
-				// Not for want of work to do, the last: its client has not
-				// read what is ready. It holds no worker until take.
-				j.state = parked
-			} else if p.queued() > 0 || p.crowded() {
-				p.enqueue(j)
-			}
-			if full != nil || j.state == parked {
-				j.signal()
-			}
+			p.turn(j)
 		}
+	}
+}
+
+// turn runs a quantum of j and decides where j goes from there. It is called
+// with mu held, and releases it meanwhile.
+func (p *pool) turn(j *job) {
+	p.mu.Unlock()
+	full, done, callsUser := j.turn()
+	// Give way: to the handlers that write what was encoded, and to whatever
+	// else waits for a processor.
+	runtime.Gosched()
+	p.mu.Lock()
+	if full != nil {
+		j.ready = append(j.ready, full)
+	}
+	j.done, j.callsUser = done, callsUser
+	if j.open != nil {
+		// More than was thought, or something that cannot be cut.
+		p.setAside(j, max(j.room, j.open.booked))
+	}
+	if done || callsUser || j.cancelled || len(j.ready) >= maxReady {
+		// Not for want of work to do, the last: its client has not read what is
+		// ready. It holds no worker until take.
+		j.state = parked
+	} else if p.queued() > 0 || p.crowded() {
+		p.enqueue(j)
+	}
+	if full != nil || j.state == parked {
+		j.signal()
 	}
 }
 
