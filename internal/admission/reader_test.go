@@ -1,6 +1,7 @@
 package admission
 
 import (
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -12,13 +13,13 @@ type reading struct {
 	t    *Ticket
 	rate int64 // bytes a second
 	from time.Time
-	cut  bool
+	cut  atomic.Bool
 }
 
 // read has a response wait for its client from now on.
 func (w *world) read(a *Ticket, rate int64) *reading {
 	r := &reading{w: w, t: a, rate: rate, from: time.Now()}
-	a.ReadBy(r.sent, func() { r.cut = true })
+	a.ReadBy(r.sent, func() { r.cut.Store(true) })
 	a.WriteBegin(1)
 	return r
 }
@@ -32,7 +33,7 @@ func (r *reading) sent() int64 {
 func (r *reading) end() {
 	r.t.WriteEnd(1)
 	r.t.grown = 45 * mib
-	if r.cut {
+	if r.cut.Load() {
 		r.t.grown = mib // as far as it came
 	}
 	r.t.Leave(r.t.grown, 0)
@@ -43,8 +44,8 @@ func want(t *testing.T, when string, cut map[*reading]bool) {
 	t.Helper()
 	synctest.Wait()
 	for r, c := range cut {
-		if r.cut != c {
-			t.Errorf("%s: cut is %v for the client that reads %d bytes a second", when, r.cut, r.rate)
+		if got := r.cut.Load(); got != c {
+			t.Errorf("%s: cut is %v for the client that reads %d bytes a second", when, got, r.rate)
 		}
 	}
 }
@@ -109,8 +110,7 @@ func TestWhoIsNotCut(t *testing.T) {
 			time.Sleep(time.Minute)
 			a.t.WriteEnd(1)
 			time.Sleep(time.Hour) // the app's own time, not the client's
-			*a = *w.read(a.t, kib)
-			return a
+			return w.read(a.t, kib)
 		}},
 		{"a response that does not wait", func(w *world, r *Route) *reading {
 			a := w.read(w.in(r), kib)
@@ -176,7 +176,7 @@ func TestWhereAllAreSlowMostMayFinish(t *testing.T) {
 			synctest.Wait()
 			a.end()
 			v.mustBeIn("another one has left").Abandon()
-			return a.cut
+			return a.cut.Load()
 		}
 		for i := range maxCredit {
 			if !serve(kib) {
