@@ -139,11 +139,6 @@ type compression struct {
 // can be cut rarely makes more of a quantum.
 func (e *Encoder) turn() int { return e.cfg.quantum + e.cfg.quantum/2 }
 
-// compression begins with the JSON of the first quantum.
-func (e *Encoder) compression(kind Compression, first *segment, complete bool) *compression {
-	return &compression{kind: kind, most: e.turn(), pool: e.firsts, json: first, complete: complete}
-}
-
 // fill encodes about a quantum and compresses it into s. What is still there
 // from before comes first: a marshaler's output may be long.
 func (c *compression) fill(s *segment, from *cursor) (complete bool, err error) {

@@ -3,6 +3,7 @@ package encoder
 import (
 	"encoding/json"
 	"errors"
+	"math"
 	"reflect"
 	"slices"
 	"unsafe"
@@ -214,31 +215,53 @@ func (c *cursor) cycle(dst []byte, p *plan, x unsafe.Pointer, addr bool) []byte 
 	return c.fail(dst, err)
 }
 
-// fewParts is how many parts a container has of which one may well be nearly
-// all: the fields around a list.
-const fewParts = 16
+const (
+	// fewEntries is how many entries a map has of which one may well be nearly
+	// all, as with the fields around a list.
+	fewEntries = 16
+	// counted is how many levels an estimate counts. Each is a guess, and they
+	// multiply.
+	counted = 3
+)
 
 // estimate is about how long the output will be, given how much of it there is.
+// It takes it that the rest of a container is like what came before, and without
+// a container that as much is to come.
 func (c *cursor) estimate(written int) int {
-	progress := 1.0 // of what is within the frame
-	for i := len(c.stack) - 1; i >= 0; i-- {
-		f := &c.stack[i]
+	if len(c.stack) == 0 {
+		return written
+	}
+	if past := past(c.stack, counted); past > 0 && past < 1 {
+		return max(written, int(min(float64(written)/past, math.MaxInt/2)))
+	}
+	return 2 * written
+}
+
+// past is the part of the outermost frame that is past, as far as some levels
+// tell.
+func past(stack []frame, levels int) float64 {
+	for i := range stack {
+		f := &stack[i]
 		done, all := f.i, f.n
-		if f.at == atEntries {
-			done, all = f.entries.taken, f.entries.len
-		}
-		if all < fewParts {
+		switch f.at {
+		case atElements, atLines, atText, atBytes:
+		case atEntries:
+			if done, all = f.entries.taken, f.entries.len; all < fewEntries {
+				continue
+			}
+		default:
 			continue
 		}
-		switch f.at {
-		case atElements, atLines, atEntries, atText, atBytes:
-			progress = max(float64(done)-1+progress, 0) / float64(all)
+		if all < 2 {
+			continue
 		}
+		within := 1.0 // the last of those done may not be past
+		if levels > 1 && i+1 < len(stack) {
+			within = past(stack[i+1:], levels-1)
+		}
+		return max(float64(done)-1+within, 0) / float64(all)
 	}
-	if progress <= 0 || progress >= 1 {
-		return 2 * written
-	}
-	return max(written, int(float64(written)/progress))
+	return 1
 }
 
 // grow makes room in b for at least n more bytes, and some for what a rough

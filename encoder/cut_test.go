@@ -158,25 +158,3 @@ func TestManyLines(t *testing.T) {
 	}
 	wantOutput(t, "lines", got.Bytes(), want.Bytes())
 }
-
-func TestEstimate(t *testing.T) {
-	for name, v := range map[string]any{
-		"a slice":             rows(10_000),
-		"one of a few":        [][]row{rows(10_000), nil},
-		"in an envelope":      map[string]any{"items": rows(10_000), "next": "…"},
-		"a string":            strings.Repeat("abc ", 100_000),
-		"bytes":               make([]byte, 300_000),
-		"numbers":             make([]float64, 100_000),
-		"a slice of pointers": []*[]row{new([]row), new([]row)},
-	} {
-		whole := len(marshal(t, v))
-		c := cursor{root: v, quantum: DefaultQuantum, trusted: true}
-		out, done, err := c.next(nil)
-		if done || err != nil {
-			continue // small
-		}
-		if got := c.estimate(len(out)); got < whole*9/10 || got > whole*11/10 {
-			t.Errorf("%s: estimated at %d bytes, is %d", name, got, whole)
-		}
-	}
-}

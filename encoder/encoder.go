@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"runtime"
 	"sync/atomic"
@@ -11,9 +12,9 @@ import (
 )
 
 var (
-	// ErrOverloaded is returned when as many encodes wait for a worker as
-	// WithQueue allows, or when one has waited for as long as WithQueueTimeout
-	// allows without a turn. Nothing has been written then.
+	// ErrOverloaded is returned when as many encodes wait as WithQueue and
+	// WithQueueBytes allow, or when one has waited for as long as
+	// WithQueueTimeout allows without a turn. Nothing has been written then.
 	ErrOverloaded = errors.New("encoder: too many encodes are waiting")
 	// ErrClosed is returned for values that are larger than a quantum and come
 	// after Close.
@@ -31,6 +32,8 @@ type Encoder struct {
 	pool     *pool
 	firsts   *segmentPool // for the first quantum, which is all of most values
 	segments *segmentPool // for those that are longer
+	wholes   *segmentPool // for those of any length in one piece; keeps none
+	held     atomic.Int64 // bytes of all segments in use
 	stats    struct {
 		values, pooled, bytes, overloaded, failed atomic.Int64
 		inline                                    atomic.Int64 // now running on their callers' goroutines
@@ -47,20 +50,28 @@ func New(opts ...Option) (*Encoder, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	p, err := newPool(cfg.workers, cfg.queue)
+	p, err := newPool(&cfg)
 	if err != nil {
 		return nil, err
 	}
-	return &Encoder{
-		cfg:  cfg,
-		pool: p,
-		// Escaping makes a quantum half as long again, in a buffer that doubles
-		// when it is full.
-		firsts: newSegmentPool(minBuffer, 4*cfg.quantum),
-		// A write is due once its size is reached, and the quantum that reaches
-		// it goes beyond.
-		segments: newSegmentPool(cfg.writeSize+cfg.quantum+cfg.quantum/2, 2*(cfg.writeSize+cfg.quantum)),
-	}, nil
+	e := &Encoder{cfg: cfg, pool: p}
+	// Escaping makes a quantum half as long again, in a buffer that doubles
+	// when it is full.
+	e.firsts = newSegmentPool(minBuffer, 4*cfg.quantum, &e.held)
+	e.segments = newSegmentPool(cfg.segmentSize(), 2*(cfg.writeSize+cfg.quantum), &e.held)
+	e.wholes = newSegmentPool(0, 0, &e.held)
+	return e, nil
+}
+
+// SetWorkers changes how many values are encoded at the same time on the pool,
+// also while it is at work: more workers start at once on what waits, and those
+// that are too many finish the quantum they are in. It fails if n is below one.
+func (e *Encoder) SetWorkers(n int) error {
+	if n < 1 {
+		return fmt.Errorf("encoder: SetWorkers(%d): at least one worker is needed", n)
+	}
+	e.pool.resize(n)
+	return nil
 }
 
 // Close refuses the pool to new values with ErrClosed, waits for those being
@@ -78,6 +89,7 @@ type Stats struct {
 	Waiting    int   // in the queue now
 	Inline     int64 // large values being encoded on their callers' goroutines now
 	Workers    int   // the most that encode at the same time on the pool
+	Held       int64 // bytes of memory that output takes now, but for values of less than 4 KB
 }
 
 // Stats returns the counters.
@@ -90,14 +102,16 @@ func (e *Encoder) Stats() Stats {
 		Failed:     e.stats.failed.Load(),
 		Waiting:    e.pool.waiting(),
 		Inline:     e.stats.inline.Load(),
-		Workers:    e.cfg.workers,
+		Workers:    int(e.pool.most.Load()),
+		Held:       e.held.Load(),
 	}
 }
 
-// Backlog is how many values wait for a turn: those queued for a worker, and
-// those on their callers' goroutines beyond the first few, one per worker.
+// Backlog is how many values wait for a processor: those queued for a worker,
+// and those on their callers' goroutines beyond the first few, one per worker.
+// Those that wait for room under WithHeldLimit do not.
 func (e *Encoder) Backlog() int {
-	return e.pool.waiting() + max(0, int(e.stats.inline.Load())-e.cfg.workers)
+	return e.pool.queued() + max(0, int(e.stats.inline.Load()-e.pool.most.Load()))
 }
 
 // Marshal returns v as JSON: the bytes, or the error, of encoding/json.Marshal.
@@ -124,7 +138,7 @@ func (e *Encoder) marshal(ctx context.Context, v any, opts []EncodeOption, rest 
 // gather encodes v into one slice.
 func (e *Encoder) gather(ctx context.Context, v any, f format, rest func(context.Context, *job, *sink) error) ([]byte, error) {
 	first := e.firsts.get()
-	defer first.free()
+	defer func() { first.free() }() // unless it becomes the job's
 	c := e.cursor(v)
 	c.format = f
 	complete, err := c.fill(first)
@@ -134,14 +148,16 @@ func (e *Encoder) gather(ctx context.Context, v any, f format, rest func(context
 	if complete {
 		return bytes.Clone(first.buf), nil
 	}
-	j := e.newJob(v)
-	j.cursor = c
-	j.whole = true
-	j.open = &segment{buf: append(j.cursor.grow(nil, len(first.buf)), first.buf...)}
+	j := e.newJob(c, first)
+	first = nil
+	defer j.free()
+	j.whole, j.segments = true, e.wholes
+	// The result is made a little longer than expected, and moved if it grows.
+	j.room = int64(j.written + j.rest + j.rest/32 + 4*e.cfg.quantum)
 	if err := rest(ctx, j, nil); err != nil {
 		return nil, err
 	}
-	return j.open.buf, nil
+	return j.last().give(), nil
 }
 
 // Encode writes v as JSON to w, without the newline that json.Encoder adds,
@@ -169,46 +185,39 @@ func (e *Encoder) Encode(ctx context.Context, w io.Writer, v any, opts ...Encode
 // stream encodes v into s.
 func (e *Encoder) stream(ctx context.Context, v any, f format, s *sink) error {
 	first := e.firsts.get()
+	s.first = first // to be given back if the value panics
 	c := e.cursor(v)
 	c.format, c.lazy = f, true
 	defer func() { c.closeAll() }()
 	complete, err := c.fill(first)
 	if err != nil {
-		first.free()
 		return err
 	}
+	s.first = nil
 	s.compressed = f.compression != 0 && (!complete || len(first.buf) >= f.min)
 	if complete && !s.compressed {
 		return s.finish(first)
 	}
-	j := e.newJob(v)
-	j.cursor = c
+	j := e.newJob(c, first)
 	c.opened = nil // j's now
 	defer j.cursor.closeAll()
+	defer j.free() // above all if many are refused
+	j.room = e.MaxHeld()
 	if s.compressed {
-		j.compression = e.compression(f.compression, first, complete)
+		j.compression = &compression{kind: f.compression, most: e.turn(), pool: e.firsts, complete: complete}
 		defer j.compression.release()
 		j.segments, j.writeSize = e.firsts, min(j.writeSize, compressedWriteSize)
 		if complete && len(first.buf) <= e.turn() {
 			if _, _, err := j.advance(); err != nil {
 				return err
 			}
-			return s.finish(j.open)
+			return s.finish(j.last())
 		}
-	} else {
-		j.open = e.segments.get()
-		j.open.buf = append(j.open.buf, first.buf...)
-		first.free()
 	}
 	if err := e.onPool(ctx, j, s); err != nil {
-		// Above all if many are refused: each would leave a segment to the
-		// garbage collector.
-		if j.open != nil {
-			j.open.free()
-		}
 		return err
 	}
-	return s.finish(j.open)
+	return s.finish(j.last())
 }
 
 // cursor returns the beginning of v. It stays on the stack for all that is
@@ -221,12 +230,17 @@ func (e *Encoder) cursor(v any) cursor {
 // each buffer grows to what it is used for.
 const minBuffer = 4 << 10
 
-func (e *Encoder) newJob(v any) *job {
-	return &job{
-		cursor:    e.cursor(v),
+// newJob returns the rest of a value, from c on, behind first.
+func (e *Encoder) newJob(c cursor, first *segment) *job {
+	j := &job{
+		cursor:    c,
 		segments:  e.segments,
+		first:     first,
 		writeSize: e.cfg.writeSize,
+		written:   len(first.buf),
 	}
+	j.reckon()
+	return j
 }
 
 func (e *Encoder) count(n int64, err error) {
@@ -259,6 +273,7 @@ func (e *Encoder) onPool(ctx context.Context, j *job, s *sink) error {
 		return err
 	}
 	if callsUser {
+		e.pool.vacate(j)
 		j.cursor.trusted = true
 		return e.onCaller(ctx, j, s)
 	}
@@ -274,6 +289,8 @@ func (e *Encoder) await(ctx context.Context, j *job, s *sink) (callsUser bool, e
 		defer t.Stop()
 		timeout = t.C
 	}
+	var ready []*segment
+	defer func() { freeAll(ready) }() // the rest, if the writer fails or panics
 	for {
 		select {
 		case <-j.wake:
@@ -290,10 +307,11 @@ func (e *Encoder) await(ctx context.Context, j *job, s *sink) (callsUser bool, e
 			continue
 		}
 		timeout = nil
-		ready, ended := e.pool.take(j)
-		for i, seg := range ready {
+		var ended bool
+		for ready, ended = e.pool.take(j); len(ready) > 0; {
+			seg := ready[0]
+			ready = ready[1:]
 			if err := s.put(seg); err != nil {
-				freeAll(ready[i+1:])
 				return false, err
 			}
 		}
@@ -337,17 +355,17 @@ func (e *Encoder) putIdle(s *sink, full *segment) error {
 	return s.put(full)
 }
 
-// Held is about how many bytes of output Encode holds for a value that can be
-// cut, once it streams: the segment being written, and the one that is ready.
-// Compressed output comes in shorter segments, which with the compressor are no
-// more at the default settings.
+// Held is about how many bytes of memory Encode takes for the output of a value
+// that can be cut, once it streams: the segment being written, and the one that
+// is ready. Compressed output comes in shorter segments, which with the
+// compressor are no more at the default settings.
 func (e *Encoder) Held() int64 {
-	return int64((maxReady + 1) * (e.cfg.writeSize + e.cfg.quantum))
+	return int64(maxReady+1) * int64(e.cfg.segmentSize())
 }
 
-// MaxHeld is about how many bytes of output Encode holds at the most for a
-// value that can be cut, which is while the first write goes on: the hold, the
-// segment that went beyond it, and those that became ready since.
+// MaxHeld is about how many bytes Encode takes at the most, which is while the
+// first write goes on: the segments of the hold, the one that went beyond it,
+// and those that became ready since.
 func (e *Encoder) MaxHeld() int64 {
-	return int64(e.cfg.hold + (maxReady+1)*(e.cfg.writeSize+e.cfg.quantum))
+	return int64(e.cfg.hold/e.cfg.writeSize+1+maxReady) * int64(e.cfg.segmentSize())
 }

@@ -156,8 +156,9 @@ func TestWhatHasBegunIsRefusedNeitherByAFullQueueNorAfterAWait(t *testing.T) {
 		<-w.begun
 		synctest.Wait() // the next segment is full, and the job parked
 		release := occupy(e)
-		blocker := e.newJob(v)
-		blocker.open, blocker.wake = e.segments.get(), make(chan struct{}, 1)
+		blocker := e.newJob(e.cursor(v), e.firsts.get())
+		defer blocker.free()
+		blocker.wake = make(chan struct{}, 1)
 		if err := e.pool.begin(blocker); err != nil {
 			t.Fatal(err)
 		}
@@ -855,8 +856,8 @@ func TestAWorkersPanicSurfacesInTheCallersGoroutine(t *testing.T) {
 	e := made(t)
 	// A cursor that is in a frame without a plan: what a fault of ours, or
 	// someone who changes the value meanwhile, might do.
-	j := e.newJob(rows(1))
-	j.open = e.segments.get()
+	j := e.newJob(e.cursor(rows(1)), e.firsts.get())
+	defer j.free()
 	j.cursor.started, j.cursor.stack = true, []frame{{}}
 	r := <-run(func() ([]byte, int64, error) { return nil, 0, e.onPool(t.Context(), j, nil) })
 	if _, ok := r.panicked.(runtime.Error); !ok {
@@ -878,6 +879,8 @@ func TestNewRefusesOptionsOutOfRange(t *testing.T) {
 		{WithHold(-1), "WithHold(-1)"},
 		{WithQueue(0), "WithQueue(0)"},
 		{WithQueueTimeout(-1), "WithQueueTimeout(-1ns)"},
+		{WithQueueBytes(-1), "WithQueueBytes(-1)"},
+		{WithHeldLimit(-1), "WithHeldLimit(-1)"},
 	}
 	for _, tt := range tests {
 		if e, err := New(tt.option); err == nil || e != nil || !strings.Contains(err.Error(), tt.want) {

@@ -1,12 +1,16 @@
 package encoder
 
-import "sync"
+import (
+	"sync"
+	"sync/atomic"
+)
 
 // state is where a job stands. Whoever moves it holds the pool's mu.
 type state uint8
 
 const (
 	parked  state = iota // not the pool's: new, ended, or waiting for its client
+	outside              // accepted, waiting for room
 	queued               // waiting for a worker
 	running              // in a worker's hands
 )
@@ -22,9 +26,12 @@ type job struct {
 	cursor      cursor
 	compression *compression // nil if the output is the JSON itself
 	segments    *segmentPool
+	first       *segment // what the first quantum became, until the first turn
 	open        *segment // nil until there is something to put in
 	whole       bool     // into one segment of any length
 	writeSize   int
+	written     int // bytes of JSON encoded
+	rest        int // bytes that are expected to follow
 
 	err      error // why it is done, if not because it is complete
 	panicked any   // what the value panicked with
@@ -38,6 +45,7 @@ type job struct {
 	callsUser    bool // has to go on in the caller's goroutine
 	cancelled    bool
 	ready, spare []*segment
+	room         int64 // bytes set aside for what it is going to hold
 	prev, next   *job
 }
 
@@ -54,20 +62,61 @@ func (j *job) advance() (full *segment, complete bool, err error) {
 	if j.open == nil {
 		j.open = j.segments.get()
 	}
+	if j.first != nil {
+		j.begin()
+	}
 	if j.whole {
 		j.open.buf = j.cursor.grow(j.open.buf, j.cursor.quantum)
 	}
 	if j.compression != nil {
 		complete, err = j.compression.fill(j.open, &j.cursor)
+		j.written = int(j.compression.done)
 	} else {
-		complete, err = j.cursor.fill(j.open)
+		before := len(j.open.buf)
+		j.open.buf, complete, err = j.cursor.next(j.open.buf)
+		j.written += len(j.open.buf) - before
 	}
+	j.open.book()
 	if err != nil || complete || j.whole || len(j.open.buf) < j.writeSize && !j.cursor.flush {
 		return nil, complete, err
 	}
 	j.open.flush, j.cursor.flush = j.cursor.flush, false
 	full, j.open = j.open, nil // a parked job has no use for the next one yet
 	return full, false, nil
+}
+
+// begin moves what the first quantum became to where the rest is going to be.
+// That is not done sooner, so that a job which waits for its first turn holds
+// no more than it must.
+func (j *job) begin() {
+	if j.compression != nil {
+		j.compression.json, j.first = j.first, nil
+		return
+	}
+	if j.whole {
+		j.open.buf = j.cursor.grow(nil, len(j.first.buf))
+	}
+	j.open.buf = append(j.open.buf, j.first.buf...)
+	j.first.free()
+	j.first = nil
+}
+
+// reckon estimates what is still to come. Like advance it is for whoever has
+// the cursor.
+func (j *job) reckon() { j.rest = max(0, j.cursor.estimate(j.written)-j.written) }
+
+// last takes the segment that has stayed open.
+func (j *job) last() *segment {
+	s := j.open
+	j.open = nil
+	return s
+}
+
+// free gives back what the caller has not taken.
+func (j *job) free() {
+	j.first.free()
+	j.open.free()
+	j.first, j.open = nil, nil
 }
 
 // turn is advance on a worker.
@@ -78,6 +127,7 @@ func (j *job) turn() (full *segment, done, callsUser bool) {
 		}
 	}()
 	full, done, err := j.advance()
+	j.reckon()
 	if err == errCallsUser {
 		return nil, false, true
 	}
@@ -87,20 +137,22 @@ func (j *job) turn() (full *segment, done, callsUser bool) {
 
 // segment is a piece of output on its way to a writer.
 type segment struct {
-	buf   []byte
-	json  int64 // if it is compressed: bytes of JSON until its end
-	home  *segmentPool
-	flush bool // once it has been written
+	buf    []byte
+	json   int64 // if it is compressed: bytes of JSON until its end
+	home   *segmentPool
+	flush  bool  // once it has been written
+	booked int64 // bytes on the ledger
 }
 
 // segmentPool keeps segments of one size for reuse.
 type segmentPool struct {
-	pool sync.Pool
-	most int // capacity of what is kept: a value that cannot be cut stretches its segment
+	pool   sync.Pool
+	most   int           // capacity of what is kept: a value that cannot be cut stretches its segment
+	ledger *atomic.Int64 // bytes of all segments in use, whichever pool they are from
 }
 
-func newSegmentPool(size, most int) *segmentPool {
-	p := &segmentPool{most: most}
+func newSegmentPool(size, most int, ledger *atomic.Int64) *segmentPool {
+	p := &segmentPool{most: most, ledger: ledger}
 	p.pool.New = func() any { return &segment{buf: make([]byte, 0, size), home: p} }
 	return p
 }
@@ -108,13 +160,41 @@ func newSegmentPool(size, most int) *segmentPool {
 // fill is next into a segment.
 func (c *cursor) fill(s *segment) (complete bool, err error) {
 	s.buf, complete, err = c.next(s.buf)
+	if len(s.buf) > minBuffer {
+		s.book()
+	}
 	return complete, err
 }
 
 func (p *segmentPool) get() *segment { return p.pool.Get().(*segment) }
 
-// free gives s back. Nobody may use it afterwards.
+// book puts s on the ledger with the memory it takes now. Whoever fills s calls
+// it afterwards, but not for the smallest values: all processors share the
+// ledger, and a connection has buffers as large.
+func (s *segment) book() {
+	if n := int64(cap(s.buf)); n != s.booked {
+		s.home.ledger.Add(n - s.booked)
+		s.booked = n
+	}
+}
+
+// give takes the bytes out of s, for somebody who keeps them.
+func (s *segment) give() []byte {
+	b := s.buf
+	s.buf = nil
+	s.free()
+	return b
+}
+
+// free gives s, if it is any, back. Nobody may use it afterwards.
 func (s *segment) free() {
+	if s == nil {
+		return
+	}
+	if s.booked > 0 {
+		s.home.ledger.Add(-s.booked)
+		s.booked = 0
+	}
 	if cap(s.buf) <= s.home.most {
 		s.buf, s.json, s.flush = s.buf[:0], 0, false
 		s.home.pool.Put(s)

@@ -50,19 +50,27 @@ func made(t testing.TB, opts ...Option) *Encoder {
 // wantIdle checks that nothing is left in an encoder that nobody uses.
 func wantIdle(t testing.TB, e *Encoder) {
 	t.Helper()
-	if st := e.Stats(); st.Waiting != 0 || st.Inline != 0 || e.Backlog() != 0 {
+	if st := e.Stats(); st.Waiting != 0 || st.Inline != 0 || st.Held != 0 || e.Backlog() != 0 {
 		t.Errorf("after the last encode: %+v, backlog %d", st, e.Backlog())
 	}
-	e.pool.mu.Lock()
-	defer e.pool.mu.Unlock()
-	if e.pool.jobs != 0 || e.pool.queue.head != nil || e.pool.queue.tail != nil {
-		t.Errorf("the pool has %d jobs, queue %p to %p", e.pool.jobs, e.pool.queue.head, e.pool.queue.tail)
+	p := e.pool
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, r := range []*ring{&p.queue, &p.outside} {
+		if r.head != nil || r.tail != nil || r.rest != 0 {
+			t.Errorf("a ring from %p to %p with %d bytes before it", r.head, r.tail, r.rest)
+		}
+	}
+	if p.jobs != 0 || p.room != 0 {
+		t.Errorf("the pool has %d jobs, and %d bytes set aside", p.jobs, p.room)
 	}
 	// A segment that was given back twice would be handed out twice.
 	seen := map[*byte]bool{}
 	for _, p := range []*segmentPool{e.firsts, e.segments} {
 		for range 8 {
-			b := p.get().buf
+			s := p.get()
+			defer s.free()
+			b := s.buf
 			if len(b) != 0 || seen[&b[:1][0]] {
 				t.Fatalf("a segment of %d bytes was given back twice", cap(b))
 			}
@@ -81,12 +89,12 @@ func occupy(e *Encoder) (release func()) {
 		if p.workers > 0 {
 			return false
 		}
-		p.workers = p.most
+		p.workers = int(p.most.Load())
 		return true
 	})
 	return func() {
 		p.mu.Lock()
-		n := min(p.most, p.waiting())
+		n := min(int(p.most.Load()), p.queued())
 		p.workers, p.starting = n, n
 		p.mu.Unlock()
 		for range n {

@@ -19,6 +19,12 @@ const (
 	DefaultHold = 1 << 20
 	// DefaultQueue is how many encodes may wait for a worker.
 	DefaultQueue = 1024
+	// DefaultQueueBytes is how much JSON may wait to be encoded: what one core
+	// encodes in about the ten seconds of DefaultQueueTimeout.
+	DefaultQueueBytes int64 = 16 << 30
+	// DefaultHeldLimit is how much memory the output of all encodes on the pool
+	// may take: that of 400 streams whose clients have stopped reading.
+	DefaultHeldLimit int64 = 1 << 30
 	// DefaultQueueTimeout is how long an encode may wait for its first turn:
 	// far more than a full queue takes in quanta of 25 µs.
 	DefaultQueueTimeout = 10 * time.Second
@@ -30,8 +36,14 @@ type config struct {
 	writeSize    int
 	hold         int
 	queue        int
+	queueBytes   int64
 	queueTimeout time.Duration
+	heldLimit    int64
 }
+
+// segmentSize is the capacity of a segment that streams: a write is due once
+// its size is reached, and the quantum that reaches it goes beyond.
+func (c *config) segmentSize() int { return c.writeSize + c.quantum + c.quantum/2 }
 
 func defaults() config {
 	return config{
@@ -40,7 +52,9 @@ func defaults() config {
 		writeSize:    DefaultWriteSize,
 		hold:         DefaultHold,
 		queue:        DefaultQueue,
+		queueBytes:   DefaultQueueBytes,
 		queueTimeout: DefaultQueueTimeout,
+		heldLimit:    DefaultHeldLimit,
 	}
 }
 
@@ -56,6 +70,10 @@ func (c *config) validate() error {
 		return fmt.Errorf("encoder: WithHold(%d): cannot be negative; 0 holds nothing back", c.hold)
 	case c.queue < 1:
 		return fmt.Errorf("encoder: WithQueue(%d): at least one encode must be able to wait", c.queue)
+	case c.queueBytes < 0:
+		return fmt.Errorf("encoder: WithQueueBytes(%d): cannot be negative; 0 is no limit", c.queueBytes)
+	case c.heldLimit < 0:
+		return fmt.Errorf("encoder: WithHeldLimit(%d): cannot be negative; 0 is no limit", c.heldLimit)
 	case c.queueTimeout < 0:
 		return fmt.Errorf("encoder: WithQueueTimeout(%v): cannot be negative; 0 waits as long as the context allows", c.queueTimeout)
 	}
@@ -67,7 +85,7 @@ type Option func(*config)
 
 // WithWorkers sets how many values are encoded at the same time on the pool.
 // The default is GOMAXPROCS at the time of New; more gain nothing, since
-// encoding only ever waits for a processor.
+// encoding only ever waits for a processor. SetWorkers changes it later.
 func WithWorkers(n int) Option { return func(c *config) { c.workers = n } }
 
 // WithQuantum sets about how many bytes of JSON are encoded before an encode
@@ -86,10 +104,30 @@ func WithWriteSize(bytes int) Option { return func(c *config) { c.writeSize = by
 func WithHold(bytes int) Option { return func(c *config) { c.hold = bytes } }
 
 // WithQueue sets how many encodes may wait for a worker. One more gets
-// ErrOverloaded. The default is DefaultQueue.
+// ErrOverloaded. The default is DefaultQueue. Each that waits holds its first
+// quantum.
 func WithQueue(n int) Option { return func(c *config) { c.queue = n } }
+
+// WithQueueBytes sets how many bytes of JSON those that wait may have before
+// them, together: that is the time which the workers need for them. One that
+// would bring in more gets ErrOverloaded, unless nobody else waits. How much a
+// value is going to be is estimated from its first quantum, and again after
+// each turn. What has begun is never refused, and what waits for its client
+// does not count. The default is DefaultQueueBytes; 0 is no limit.
+func WithQueueBytes(bytes int64) Option { return func(c *config) { c.queueBytes = bytes } }
 
 // WithQueueTimeout sets how long an encode may wait for its first turn on the
 // pool before it gets ErrOverloaded. The default is DefaultQueueTimeout; 0
 // leaves it to the context.
 func WithQueueTimeout(d time.Duration) Option { return func(c *config) { c.queueTimeout = d } }
+
+// WithHeldLimit sets how many bytes of memory the output of all encodes on the
+// pool may take together. An encode is let in if there is room for the most
+// that it is going to hold: MaxHeld for Encode, the expected length for Marshal.
+// Without room it waits its turn, as long as WithQueueTimeout allows; one alone
+// always has room. The default is DefaultHeldLimit; 0 is no limit.
+//
+// Stats.Held may be more than that: it counts also the first quantum of those
+// that wait, and what is encoded on its caller's goroutine, where nobody may be
+// made to wait: the user's code there may be what everybody waits for.
+func WithHeldLimit(bytes int64) Option { return func(c *config) { c.heldLimit = bytes } }

@@ -17,74 +17,119 @@ import (
 // A worker exists only while there is work: it takes the job at the head of
 // the queue, runs one quantum of it, and puts it at the tail if others wait.
 type pool struct {
-	ants  *ants.Pool
-	limit int // most jobs that may wait
+	ants      *ants.Pool
+	limit     int   // most jobs that may wait
+	limitRest int64 // most bytes that those may have before them, together; 0 is no limit
+	limitRoom int64 // most bytes that may be set aside for what jobs hold; 0 is no limit
 
 	mu       sync.Mutex
-	queue    ring // guarded by mu
-	workers  int  // running or about to; guarded by mu
-	starting int  // of those, about to take their first job; guarded by mu
-	most     int  // workers at the same time
-	jobs     int  // accepted and not yet ended; guarded by mu
-	closed   bool // guarded by mu
+	queue    ring         // of those that wait for a worker; guarded by mu
+	outside  ring         // of those that wait for room before that; guarded by mu
+	room     int64        // bytes set aside for those let in; guarded by mu
+	workers  int          // running or about to; guarded by mu
+	starting int          // of those, about to take their first job; guarded by mu
+	most     atomic.Int64 // workers at the same time; written with mu held
+	jobs     int          // accepted and not yet ended; guarded by mu
+	closed   bool         // guarded by mu
 	drained  chan struct{}
 }
 
-func newPool(workers, limit int) (*pool, error) {
-	// One goroutine more than we ever use: the one that just ran out of work
-	// may not yet have been given back when the next is wanted. Where that is
-	// not enough ants must not block: its waiters can miss the wake-up of a
-	// goroutine that expires, and know no context.
-	a, err := ants.NewPool(workers+1, ants.WithExpiryDuration(10*time.Second), ants.WithNonblocking(true))
+func newPool(cfg *config) (*pool, error) {
+	// Where spare is not enough ants must not block: its waiters can miss the
+	// wake-up of a goroutine that expires, and know no context.
+	a, err := ants.NewPool(cfg.workers+spare, ants.WithExpiryDuration(10*time.Second), ants.WithNonblocking(true))
 	if err != nil {
 		return nil, err
 	}
-	return &pool{ants: a, limit: limit, most: workers, drained: make(chan struct{})}, nil
+	p := &pool{ants: a, limit: cfg.queue, limitRest: cfg.queueBytes, limitRoom: cfg.heldLimit, drained: make(chan struct{})}
+	p.most.Store(int64(cfg.workers))
+	return p, nil
+}
+
+// spare is how many goroutines ants has beyond those we use: the one that just
+// ran out of work may not yet have been given back when the next is wanted.
+const spare = 1
+
+// resize changes how many workers there may be. Those that are too many leave
+// after their quantum.
+func (p *pool) resize(workers int) {
+	p.mu.Lock()
+	p.most.Store(int64(workers))
+	p.ants.Tune(workers + spare)
+	p.start()
 }
 
 // begin accepts a job and queues it. Only here can a job be refused: once it
 // runs it comes back to the queue as often as it needs.
+//
+// A job that finds no room for what it is going to hold waits outside the
+// queue, in the order in which it came, until others have ended.
 func (p *pool) begin(j *job) error {
 	p.mu.Lock()
 	if p.closed {
 		p.mu.Unlock()
 		return ErrClosed
 	}
-	if p.waiting()-p.starting >= p.limit {
-		// A job that a worker is on its way to does not wait for one: a burst
-		// on an idle pool is not refused while there are workers left.
+	// A job that a worker is on its way to does not wait for one: a burst on an
+	// idle pool is not refused while there are workers left.
+	waiting := p.waiting() - p.starting
+	rest := p.queue.rest + p.outside.rest + int64(j.rest)
+	if waiting >= p.limit || waiting > 0 && p.limitRest > 0 && rest > p.limitRest {
 		p.mu.Unlock()
 		return ErrOverloaded
 	}
 	p.jobs++
-	p.push(j)
+	j.state = outside
+	p.outside.push(j)
+	p.letIn()
 	return nil
 }
 
-// push queues a job, and starts a worker if there is one to start. It is
-// called with mu held and releases it.
-func (p *pool) push(j *job) {
+// letIn moves those who wait for room to the queue while there is some. One
+// alone has room whatever it is going to hold. It is called with mu held and
+// releases it.
+func (p *pool) letIn() {
+	for j := p.outside.head; j != nil; j = p.outside.head {
+		if p.limitRoom > 0 && p.room > 0 && p.room+j.room > p.limitRoom {
+			break
+		}
+		p.outside.remove(j)
+		p.room += j.room
+		p.enqueue(j)
+	}
+	p.start()
+}
+
+func (p *pool) enqueue(j *job) {
 	j.state = queued
 	p.queue.push(j)
-	start := p.workers < p.most
-	if start {
-		p.workers++
-		p.starting++
-	}
+}
+
+// start starts workers for the jobs in the queue, as many as there may be. It
+// is called with mu held and releases it.
+func (p *pool) start() {
+	n := max(0, min(int(p.most.Load())-p.workers, p.queued()-p.starting))
+	p.workers += n
+	p.starting += n
 	p.mu.Unlock()
-	if start && p.ants.Submit(p.work) != nil {
-		// All of ants' goroutines are on their way back to it. The job must
-		// not wait for that, and not be lost.
-		go p.work()
+	for range n {
+		if p.ants.Submit(p.work) != nil {
+			// All of ants' goroutines are on their way back to it. The job must
+			// not wait for that, and not be lost.
+			go p.work()
+		}
 	}
 }
 
-// work runs quanta until nothing is queued.
+// work runs quanta until nothing is queued, or there are too many workers.
 func (p *pool) work() {
 	p.mu.Lock()
 	p.starting--
 	for {
-		j := p.queue.pop()
+		var j *job
+		if !p.crowded() {
+			j = p.queue.pop()
+		}
 		if j == nil {
 			p.workers--
 			p.mu.Unlock()
@@ -92,29 +137,47 @@ func (p *pool) work() {
 		}
 		j.state, j.began = running, true
 		for j.state == running {
-			p.mu.Unlock()
-			full, done, callsUser := j.turn()
-			// Give way: to the handlers that write what was encoded, and to
-			// whatever else waits for a processor.
-			runtime.Gosched()
-			p.mu.Lock()
-			if full != nil {
-				j.ready = append(j.ready, full)
-			}
-			j.done, j.callsUser = done, callsUser
-			if done || callsUser || j.cancelled || len(j.ready) >= maxReady {
-				// Not for want of work to do, the last: its client has not
-				// read what is ready. It holds no worker until take.
-				j.state = parked
-			} else if p.waiting() > 0 {
-				j.state = queued
-				p.queue.push(j)
-			}
-			if full != nil || j.state == parked {
-				j.signal()
-			}
+			p.turn(j)
 		}
 	}
+}
+
+// turn runs a quantum of j and decides where j goes from there. It is called
+// with mu held, and releases it meanwhile.
+func (p *pool) turn(j *job) {
+	p.mu.Unlock()
+	full, done, callsUser := j.turn()
+	// Give way: to the handlers that write what was encoded, and to whatever
+	// else waits for a processor.
+	runtime.Gosched()
+	p.mu.Lock()
+	if full != nil {
+		j.ready = append(j.ready, full)
+	}
+	j.done, j.callsUser = done, callsUser
+	if j.open != nil {
+		// More than was thought, or something that cannot be cut.
+		p.setAside(j, max(j.room, j.open.booked))
+	}
+	if done || callsUser || j.cancelled || len(j.ready) >= maxReady {
+		// Not for want of work to do, the last: its client has not read what is
+		// ready. It holds no worker until take.
+		j.state = parked
+	} else if p.queued() > 0 || p.crowded() {
+		p.enqueue(j)
+	}
+	if full != nil || j.state == parked {
+		j.signal()
+	}
+}
+
+// crowded reports whether there are more workers than there may be.
+func (p *pool) crowded() bool { return p.workers > int(p.most.Load()) }
+
+// setAside makes room what j is expected to hold.
+func (p *pool) setAside(j *job, room int64) {
+	p.room += room - j.room
+	j.room = room
 }
 
 // take returns the segments of j that are ready and whether it has ended on
@@ -131,7 +194,8 @@ func (p *pool) take(j *job) (ready []*segment, ended bool) {
 		p.mu.Unlock()
 		return ready, true
 	}
-	p.push(j)
+	p.enqueue(j)
+	p.start()
 	return ready, false
 }
 
@@ -142,9 +206,30 @@ func (p *pool) withdraw(j *job) bool {
 	if j.began {
 		return false
 	}
-	p.queue.remove(j)
-	j.state = parked
+	p.dequeue(j)
 	return true
+}
+
+// dequeue takes j off the ring it is in, if it is in one.
+func (p *pool) dequeue(j *job) {
+	switch j.state {
+	case outside:
+		p.outside.remove(j)
+		j.room = 0 // none was set aside
+	case queued:
+		p.queue.remove(j)
+	default:
+		return
+	}
+	j.state = parked
+}
+
+// vacate leaves the room of a job that goes on in its caller's goroutine to
+// others. The user's code there may wait for them.
+func (p *pool) vacate(j *job) {
+	p.mu.Lock()
+	p.setAside(j, 0)
+	p.letIn()
 }
 
 // end gives up j's place. If j has not ended by itself it is taken off the
@@ -153,10 +238,7 @@ func (p *pool) withdraw(j *job) bool {
 func (p *pool) end(j *job) {
 	p.mu.Lock()
 	j.cancelled = true
-	if j.state == queued {
-		p.queue.remove(j)
-		j.state = parked
-	}
+	p.dequeue(j)
 	for j.state == running {
 		p.mu.Unlock()
 		<-j.wake
@@ -164,12 +246,12 @@ func (p *pool) end(j *job) {
 	}
 	freeAll(j.ready)
 	j.ready = nil
+	p.setAside(j, 0)
 	p.jobs--
-	last := p.closed && p.jobs == 0
-	p.mu.Unlock()
-	if last {
+	if p.closed && p.jobs == 0 {
 		close(p.drained)
 	}
+	p.letIn()
 }
 
 // close refuses new jobs, waits until those accepted have ended, and gives the
@@ -195,12 +277,17 @@ func (p *pool) close(ctx context.Context) error {
 	return nil
 }
 
-func (p *pool) waiting() int { return int(p.queue.n.Load()) }
+// queued is how many jobs wait for a worker.
+func (p *pool) queued() int { return int(p.queue.n.Load()) }
+
+// waiting is how many wait for a worker, or for room before that.
+func (p *pool) waiting() int { return p.queued() + int(p.outside.n.Load()) }
 
 // ring is a queue of jobs from which any can be removed.
 type ring struct {
 	head, tail *job
-	n          atomic.Int64 // read without mu by those who only want to know
+	rest       int64        // bytes that its jobs are expected to become yet
+	n          atomic.Int64 // of jobs; read without mu by those who only want to know
 }
 
 func (r *ring) push(j *job) {
@@ -211,6 +298,7 @@ func (r *ring) push(j *job) {
 		r.tail.next = j
 	}
 	r.tail = j
+	r.rest += int64(j.rest)
 	r.n.Add(1)
 }
 
@@ -234,5 +322,6 @@ func (r *ring) remove(j *job) {
 		j.next.prev = j.prev
 	}
 	j.prev, j.next = nil, nil
+	r.rest -= int64(j.rest)
 	r.n.Add(-1)
 }

@@ -57,9 +57,10 @@ func TestRing(t *testing.T) {
 }
 
 // queuedJob is a large value as Marshal gives it to the pool.
-func queuedJob(e *Encoder, v any) *job {
-	j := e.newJob(v)
-	j.open, j.whole, j.wake = &segment{}, true, make(chan struct{}, 1)
+func queuedJob(t testing.TB, e *Encoder, v any) *job {
+	j := e.newJob(e.cursor(v), e.firsts.get())
+	j.whole, j.segments, j.wake = true, e.wholes, make(chan struct{}, 1)
+	t.Cleanup(j.free)
 	return j
 }
 
@@ -68,7 +69,7 @@ func TestABurstOnAnIdlePoolIsNotRefusedWhileThereAreWorkers(t *testing.T) {
 	e := made(t, WithWorkers(workers), WithQueue(queue))
 	v := rows(50_000)
 	for n := range workers + queue {
-		j := queuedJob(e, v)
+		j := queuedJob(t, e, v)
 		if err := e.pool.begin(j); err != nil {
 			t.Errorf("job %d of a burst: %v, with %d workers and room for %d to wait", n+1, err, workers, queue)
 			continue
@@ -119,7 +120,7 @@ func TestAJobThatIsGivenUpIsReadNoMoreWhetherOthersWaitOrNot(t *testing.T) {
 			for range 5 {
 				var all []*job
 				for range jobs {
-					j := queuedJob(e, traceds(10_000))
+					j := queuedJob(t, e, traceds(10_000))
 					if err := e.pool.begin(j); err != nil {
 						t.Fatal(err)
 					}
@@ -157,7 +158,7 @@ func TestAJobThatIsGivenUpEndsWithItsTurn(t *testing.T) {
 		return true
 	}
 	for range 100 { // or it was in its last turn, or ended while we slept
-		j := queuedJob(e, v)
+		j := queuedJob(t, e, v)
 		if err := e.pool.begin(j); err != nil {
 			t.Fatal(err)
 		}
@@ -176,7 +177,7 @@ func TestAJobThatIsGivenUpEndsWithItsTurn(t *testing.T) {
 func TestAJobThatHasHadATurnIsNotWithdrawn(t *testing.T) {
 	e := made(t, WithWorkers(1))
 	defer occupy(e)()
-	fresh, begun := queuedJob(e, rows(5_000)), queuedJob(e, rows(5_000))
+	fresh, begun := queuedJob(t, e, rows(5_000)), queuedJob(t, e, rows(5_000))
 	for _, j := range []*job{fresh, begun} {
 		if err := e.pool.begin(j); err != nil {
 			t.Fatal(err)

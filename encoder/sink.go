@@ -8,6 +8,7 @@ import "io"
 type sink struct {
 	w       io.Writer
 	hold    int
+	first   *segment // the first quantum, until it is clear what follows
 	held    []*segment
 	size    int // bytes held
 	flowing bool
@@ -49,11 +50,10 @@ func (s *sink) keep(seg *segment) {
 // flow writes all that is held; from then on nothing is.
 func (s *sink) flow() error {
 	s.flowing = true
-	held := s.held
-	s.held = nil
-	for i, seg := range held {
+	for len(s.held) > 0 {
+		seg := s.held[0]
+		s.held = s.held[1:]
 		if err := s.write(seg); err != nil {
-			freeAll(held[i+1:])
 			return err
 		}
 	}
@@ -61,6 +61,7 @@ func (s *sink) flow() error {
 }
 
 func (s *sink) write(seg *segment) error {
+	defer seg.free() // also when the writer panics
 	n, err := s.w.Write(seg.buf)
 	s.written += int64(n)
 	s.json = seg.json
@@ -70,7 +71,6 @@ func (s *sink) write(seg *segment) error {
 	if f, ok := s.w.(interface{ Flush() }); ok && seg.flush && err == nil {
 		f.Flush()
 	}
-	seg.free()
 	return err
 }
 
@@ -89,6 +89,7 @@ func (s *sink) finish(last *segment) error {
 
 // discard gives back what was held for nothing.
 func (s *sink) discard() {
+	s.first.free()
 	freeAll(s.held)
-	s.held = nil
+	s.first, s.held = nil, nil
 }

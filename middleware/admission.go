@@ -143,6 +143,7 @@ func (g *Guard) admit(c *gin.Context, route *admission.Route) {
 		defer w.leave(c.Request.Context())
 		if t.Heavy() && c.Request.ProtoMajor == 1 {
 			if conn := server.FromContext(c.Request.Context()); conn != nil {
+				t.ReadBy(conn.Sent, func() { conn.CutWrite(t) })
 				conn.SetObserver(t)
 				defer conn.SetObserver(nil)
 			}

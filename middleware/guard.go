@@ -53,13 +53,15 @@ func New(opts ...Option) (*Guard, error) {
 	}
 	g := &Guard{cfg: cfg, enc: enc, probes: probes, server: srv, log: cfg.log, held: enc.Held()}
 	g.gate = admission.New(admission.Config{
-		Floor:      floor,
-		Runnable:   runnablePerProc,
-		WorkingSet: workingSet,
-		Budget:     cfg.budget,
-		MaxWaiting: cfg.maxWaiting,
-		MaxWait:    cfg.maxWait,
-		Backlog:    enc.Backlog,
+		Floor:       floor,
+		Runnable:    runnablePerProc,
+		WorkingSet:  workingSet,
+		Budget:      cfg.budget,
+		MaxWaiting:  cfg.maxWaiting,
+		MaxWait:     cfg.maxWait,
+		MinReadRate: cfg.minReadRate,
+		ReadsFor:    cfg.readsFor,
+		Backlog:     enc.Backlog,
 	})
 	return g, nil
 }
@@ -152,6 +154,7 @@ type Stats struct {
 	Waiting    int   // requests that wait for room
 	Admitted   int64 // requests, since New
 	Shed       int64 // requests answered 503 for want of room, since New
+	Cut        int64 // requests inside whose clients read too slowly, since New
 	Held       int64 // bytes that the requests inside are thought to hold
 	Budget     int64 // bytes that they may hold
 	GOMAXPROCS int
@@ -167,6 +170,7 @@ func (g *Guard) Stats() Stats {
 		Waiting:    a.Waiting,
 		Admitted:   a.Admitted,
 		Shed:       a.Shed,
+		Cut:        a.Cut,
 		Held:       a.Held,
 		Budget:     a.Budget,
 		GOMAXPROCS: runtime.GOMAXPROCS(0),

@@ -39,20 +39,30 @@ const (
 	// DefaultMaxWait is how long they may: well below the 60 s after which
 	// nginx and most load balancers give up.
 	DefaultMaxWait = 15 * time.Second
+	// DefaultMinReadRate is 8 Mbit/s: a response of 18 MB is gone in 18 s, so
+	// that who waits has a chance within DefaultMaxWait. Many phones are slower;
+	// none is cut unless it is what others wait for.
+	DefaultMinReadRate = 1 << 20
+	// readsFor is how long a response must have waited for its client, in all,
+	// before the client's rate is known: a write that waits tells how far it has
+	// come after 512 KB, or an eighth of the write stall.
+	readsFor = 5 * time.Second
 )
 
 type config struct {
-	budget     int64
-	maxWaiting int
-	maxWait    time.Duration
-	exempt     map[string]bool
-	encoder    []encoder.Option
-	probe      []probe.Option
-	server     server.Config
-	log        *slog.Logger
-	maxProcs   bool
-	minimum    int   // bytes of JSON to compress; 0 compresses nothing
-	err        error // what an option found wrong already
+	budget      int64
+	maxWaiting  int
+	maxWait     time.Duration
+	minReadRate int64
+	readsFor    time.Duration
+	exempt      map[string]bool
+	encoder     []encoder.Option
+	probe       []probe.Option
+	server      server.Config
+	log         *slog.Logger
+	maxProcs    bool
+	minimum     int   // bytes of JSON to compress; 0 compresses nothing
+	err         error // what an option found wrong already
 }
 
 func defaults() config {
@@ -61,13 +71,15 @@ func defaults() config {
 		budget = max(limit/budgetShare, minMemoryBudget)
 	}
 	return config{
-		budget:     budget,
-		maxWaiting: DefaultMaxWaiting,
-		maxWait:    DefaultMaxWait,
-		exempt:     map[string]bool{},
-		server:     server.Defaults(),
-		log:        slog.New(slog.DiscardHandler),
-		maxProcs:   true,
+		budget:      budget,
+		maxWaiting:  DefaultMaxWaiting,
+		maxWait:     DefaultMaxWait,
+		minReadRate: DefaultMinReadRate,
+		readsFor:    readsFor,
+		exempt:      map[string]bool{},
+		server:      server.Defaults(),
+		log:         slog.New(slog.DiscardHandler),
+		maxProcs:    true,
 	}
 }
 
@@ -84,6 +96,9 @@ func (c *config) validate() error {
 	}
 	if c.minimum < 0 {
 		problems = append(problems, fmt.Errorf("WithCompression(%d): the shortest response that is compressed cannot be negative; 0 means %d", c.minimum, DefaultCompressionMinimum))
+	}
+	if c.minReadRate < 0 {
+		problems = append(problems, fmt.Errorf("WithMinReadRate(%d): cannot be negative; 0 cuts nobody", c.minReadRate))
 	}
 	if err := errors.Join(problems...); err != nil {
 		return fmt.Errorf("middleware: %w", err)
@@ -106,6 +121,19 @@ func WithMemoryBudget(bytes int64) Option { return func(c *config) { c.budget = 
 func WithQueue(requests int, wait time.Duration) Option {
 	return func(c *config) { c.maxWaiting, c.maxWait = requests, wait }
 }
+
+// WithMinReadRate sets how many bytes a second a client should take of a large
+// response. Nothing happens to one that takes less while there is room. But
+// when the memory budget is used up and requests wait for nothing else, the
+// slowest of these clients is cut (its connection is reset, and it sees a broken
+// response), if its response has waited for it for five seconds altogether.
+// Further ones follow as long as faster clients are served meanwhile: where all
+// are slow they keep their places. The default is DefaultMinReadRate; 0 cuts
+// nobody.
+//
+// It is for HTTP/1 on connections from Run or Listener. On HTTP/2, where many
+// responses share a connection, nobody is cut.
+func WithMinReadRate(bytes int64) Option { return func(c *config) { c.minReadRate = bytes } }
 
 // WithExempt lets requests to these routes pass without admission. Routes are
 // named as they were registered: "/users/:id".

@@ -14,4 +14,8 @@
 // What a request is going to hold is guessed from what its route's responses
 // have weighed before, and from how much the process has lately allocated for
 // every byte it answered.
+//
+// Responses that wait for slow clients hold their bytes meanwhile. When these
+// are all that keeps others out, the slowest client is cut, as long as faster
+// ones are served (reader.go).
 package admission

@@ -23,7 +23,8 @@ var (
 )
 
 // Config are a gate's limits. None of them may be zero, except that without a
-// Backlog the encoder is taken to be idle.
+// MinReadRate nobody is cut, and without a Backlog the encoder is taken to be
+// idle.
 type Config struct {
 	Floor       int           // requests that always find room
 	Runnable    int           // goroutines per processor that may be waiting for it
@@ -31,6 +32,8 @@ type Config struct {
 	Budget      int64         // bytes that all requests may hold
 	MaxWaiting  int           // requests that may wait
 	MaxWait     time.Duration // for how long
+	MinReadRate int64         // bytes a second; a client that takes less may be cut when the budget is used up
+	ReadsFor    time.Duration // for how long its response must have waited for it before, altogether
 	Backlog     func() int    // how many encodes wait for a worker
 	procs       func() int
 	runnable    func() int64
@@ -61,10 +64,15 @@ type Gate struct {
 	closed      bool
 	passed      int64 // the last route's, before it was let in
 
+	readers map[*Ticket]struct{} // that wait for their clients, if those can be cut
+	credit  int                  // how many may be
+	leaving int                  // of those that were cut, not gone yet
+	cutAt   int64                // when the last one was
+
 	lastEntry int64 // when somebody who waited was let in
 	interval  int64 // between two of those, on average
 
-	admitted, shed int64
+	admitted, shed, cuts int64
 }
 
 // New returns a gate. The caller has checked the limits.
@@ -85,7 +93,7 @@ func New(cfg Config) *Gate {
 	if cfg.Backlog == nil {
 		cfg.Backlog = func() int { return 0 }
 	}
-	return &Gate{cfg: cfg, event: make(chan struct{}, 1)}
+	return &Gate{cfg: cfg, event: make(chan struct{}, 1), readers: map[*Ticket]struct{}{}, credit: maxCredit}
 }
 
 // Route returns what is known of a route. Routes are few; names must not come
@@ -106,6 +114,8 @@ type Ticket struct {
 	weight  int64 // guarded by the gate's mu; 0 once it has left
 	writing bool  // guarded by the gate's mu; waits for its client
 	left    bool  // guarded by the gate's mu
+	wasCut  bool  // its client's connection; guarded by the gate's mu
+	reader  reader
 	built   atomic.Bool
 	unknown bool  // entered before its route had answered
 	from    int64 // bytes allocated in the process when it entered; 0 if not measured
@@ -144,7 +154,7 @@ func (g *Gate) Enter(ctx context.Context, r *Route) (*Ticket, error) {
 	}
 	w := &waiter{ready: make(chan *Ticket, 1), route: r, since: now}
 	g.enqueue(w)
-	if v != full {
+	if v < full {
 		g.wake()
 	}
 	if !g.keeping {
@@ -337,6 +347,9 @@ func (t *Ticket) wait(writing bool) {
 	default:
 		g.working += heavy(t.weight)
 	}
+	if writing != t.writing {
+		g.waits(t, writing)
+	}
 	t.writing = writing
 }
 
@@ -351,10 +364,16 @@ const maxGrowth = 4
 func (t *Ticket) Leave(bytes, pooled int64) {
 	g := t.gate
 	g.mu.Lock()
+	if t.wasCut {
+		g.leave(t)
+		g.mu.Unlock()
+		return // as if it had been abandoned, which it may not know
+	}
 	if t.route.guess == t {
 		t.route.answered = false // what it cost is known now
 	}
 	if t.from > 0 {
+		g.served(t)
 		t.route.learn(min(t.grown, maxGrowth*bytes), pooled)
 	} else if bytes > lightWeight && !t.built.Load() {
 		// A light route has turned heavy. What it holds is measured next time.
@@ -380,6 +399,10 @@ func (g *Gate) leave(t *Ticket) {
 		g.known(t)
 	}
 	t.left = true
+	delete(g.readers, t)
+	if t.wasCut {
+		g.leaving--
+	}
 	g.book(t, 0)
 	g.wake()
 }
@@ -425,6 +448,7 @@ const (
 	roomy verdict = iota
 	busy          // the processors have to catch up: look again after giving way
 	full          // somebody has to leave: wait for the event
+	spent         // the same, and nothing but the budget is in the way
 )
 
 func (g *Gate) room(r *Route, s signals) verdict {
@@ -444,9 +468,10 @@ func (g *Gate) room(r *Route, s signals) verdict {
 	// too heavy would never find room beside others that are light.
 	isHeavy := heavy(weight) > 0
 	switch {
-	case ledger > g.cfg.Budget && (!isHeavy || g.heavies > 0),
-		isHeavy && g.working > 0 && g.working+weight > g.cfg.WorkingSet*int64(s.procs):
+	case isHeavy && g.working > 0 && g.working+weight > g.cfg.WorkingSet*int64(s.procs):
 		return full
+	case ledger > g.cfg.Budget && (!isHeavy || g.heavies > 0):
+		return spent
 	case s.backlog > 0, s.runnable > int64(g.cfg.Runnable*s.procs):
 		return busy
 	}
@@ -484,12 +509,19 @@ func (g *Gate) keep() {
 			return
 		}
 		v := g.next(s)
-		g.asleep = v == full
+		g.asleep = v >= full
+		var slow *Ticket
+		if v == spent {
+			slow = g.slowest()
+		}
 		g.mu.Unlock()
-		if v == full {
+		if slow != nil {
+			slow.reader.cut() // its leaving is the event
+		}
+		if v >= full {
 			select {
 			case <-g.event:
-			case <-time.After(unknownFor): // what was unknown may be forgotten now
+			case <-time.After(unknownFor): // what was unknown may be forgotten now, and clients turn out slow
 			}
 		} else {
 			runtime.Gosched()
@@ -501,7 +533,7 @@ func (g *Gate) keep() {
 // routes that have room the one that has been let in for the fewest bytes so
 // far, so that a cheap route does not queue behind an expensive one.
 func (g *Gate) next(s signals) verdict {
-	best := full
+	best := spent
 	var r *Route
 	for _, q := range g.queued {
 		v := g.room(q, s)
@@ -623,11 +655,12 @@ type Stats struct {
 	Budget   int64
 	Admitted int64
 	Shed     int64
+	Cut      int64 // clients that read too slowly
 }
 
 // Stats returns it.
 func (g *Gate) Stats() Stats {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return Stats{g.inFlight, g.waiting, g.ledger, g.cfg.Budget, g.admitted, g.shed}
+	return Stats{g.inFlight, g.waiting, g.ledger, g.cfg.Budget, g.admitted, g.shed, g.cuts}
 }

@@ -77,7 +77,11 @@ func visitInside(w *world, a *Ticket, rnd *rand.Rand) {
 
 func TestLimitsHoldUnderARandomLoad(t *testing.T) {
 	const heaviest = 30 * mib
-	w := newWorld(t, func(c *Config) { c.MaxWaiting, c.MaxWait = 50, 2*time.Millisecond })
+	var now atomic.Int64
+	w := newWorld(t, func(c *Config) {
+		c.MaxWaiting, c.MaxWait = 50, 2*time.Millisecond
+		c.MinReadRate, c.ReadsFor, c.nanoseconds = mib, readsFor, now.Load
+	})
 	routes := []*Route{w.known("light", kib), w.known("heavy", 10*mib), w.known("heavier", heaviest)}
 	// What is allocated stands still, so that requests only ever become lighter
 	// once they are in, and the ledger grows by admission alone.
@@ -102,10 +106,12 @@ func TestLimitsHoldUnderARandomLoad(t *testing.T) {
 			{"the working set is negative", w.working < 0},
 			{"more is worked on than is held", w.working > w.ledger},
 			{"somebody waits and nobody keeps", w.waiting > 0 && !w.keeping},
+			{"more are read than there are", len(w.readers) > w.inFlight},
+			{"more were cut than may be", w.credit < 0 || w.credit > maxCredit},
 		} {
 			if bad.is {
 				t.Errorf("%s: %+v, working %d", bad.what,
-					Stats{w.inFlight, w.waiting, w.ledger, w.cfg.Budget, w.admitted, w.shed}, w.working)
+					Stats{w.inFlight, w.waiting, w.ledger, w.cfg.Budget, w.admitted, w.shed, w.cuts}, w.working)
 			}
 		}
 	}
@@ -125,10 +131,14 @@ func TestLimitsHoldUnderARandomLoad(t *testing.T) {
 				case err == nil:
 					entered.Add(1)
 					if rnd.IntN(2) == 0 {
+						a.ReadBy(func() int64 { return 0 }, func() {})
 						a.WriteBegin(1)
 						check()
+						now.Add(rnd.Int64N(int64(2 * readsFor)))
 						runtime.Gosched()
-						a.WriteEnd(1)
+						if rnd.IntN(10) > 0 { // or it leaves meanwhile
+							a.WriteEnd(1)
+						}
 					}
 					if rnd.IntN(2) == 0 {
 						a.Built(rnd.Int64N(mib))
@@ -156,7 +166,7 @@ func TestLimitsHoldUnderARandomLoad(t *testing.T) {
 	if stats.Admitted < entered.Load() || stats.Shed != full.Load()+late.Load() {
 		t.Errorf("%+v, want at least %d admitted and %d shed", stats, entered.Load(), full.Load()+late.Load())
 	}
-	t.Logf("%d entered, %d queue full, %d too late, %d gone", entered.Load(), full.Load(), late.Load(), gone.Load())
+	t.Logf("%d entered, %d queue full, %d too late, %d gone, %d cut", entered.Load(), full.Load(), late.Load(), gone.Load(), stats.Cut)
 }
 
 // Each round somebody leaves, which lets the other one in, at the moment at

@@ -62,6 +62,8 @@ func (w *world) checkEmpty() {
 		"heavies":   int64(w.heavies),
 		"working":   w.working,
 		"ledger":    w.ledger,
+		"readers":   int64(len(w.readers)),
+		"leaving":   int64(w.leaving),
 	} {
 		if n != 0 {
 			w.t.Errorf("%s: %d at the end, want 0", what, n)
@@ -192,11 +194,11 @@ func TestRoom(t *testing.T) {
 		{"the ledger just has space",
 			&Gate{inFlight: 2, heavies: 2, ledger: 90 * mib}, 10 * mib, idle, roomy},
 		{"the ledger is full",
-			&Gate{inFlight: 2, heavies: 2, ledger: 90*mib + 1}, 10 * mib, idle, full},
+			&Gate{inFlight: 2, heavies: 2, ledger: 90*mib + 1}, 10 * mib, idle, spent},
 		{"the ledger is full for a light one too",
-			&Gate{inFlight: 2, heavies: 2, ledger: 100 * mib}, 1, idle, full},
+			&Gate{inFlight: 2, heavies: 2, ledger: 100 * mib}, 1, idle, spent},
 		{"and for a light one if light ones have filled it",
-			&Gate{inFlight: 500, ledger: 100 * mib}, 1, idle, full},
+			&Gate{inFlight: 500, ledger: 100 * mib}, 1, idle, spent},
 		{"a heavy one beside light ones may have more than there is",
 			&Gate{inFlight: 500, ledger: 100 * mib}, 300 * mib, idle, roomy},
 		{"but not before the processors have caught up",
@@ -205,6 +207,8 @@ func TestRoom(t *testing.T) {
 			&Gate{inFlight: 2, heavies: 2, working: 30 * mib}, 10 * mib, idle, roomy},
 		{"the working set is full",
 			&Gate{inFlight: 2, heavies: 2, working: 30*mib + 1}, 10 * mib, idle, full},
+		{"both are full: giving memory back would not help",
+			&Gate{inFlight: 2, heavies: 2, ledger: 100 * mib, working: 40 * mib}, 10 * mib, idle, full},
 		{"the working set is per processor",
 			&Gate{inFlight: 2, heavies: 2, working: 70 * mib}, 10 * mib, signals{procs: 2}, roomy},
 		{"the working set does not matter to a light one",
@@ -212,11 +216,11 @@ func TestRoom(t *testing.T) {
 		{"nobody is worked on: even what exceeds the working set alone",
 			&Gate{inFlight: 2, heavies: 2, ledger: 20 * mib}, 60 * mib, idle, roomy},
 		{"full comes before busy: giving way would not help",
-			&Gate{inFlight: 2, heavies: 2, ledger: 100 * mib}, 10 * mib, loaded, full},
+			&Gate{inFlight: 2, heavies: 2, ledger: 100 * mib}, 10 * mib, loaded, spent},
 		{"what is allocated counts for an unknown one",
-			&Gate{inFlight: 2, heavies: 2, ledger: 50 * mib, unknown: 1, unknownFrom: 1<<40 - 50*mib}, -1, idle, full},
+			&Gate{inFlight: 2, heavies: 2, ledger: 50 * mib, unknown: 1, unknownFrom: 1<<40 - 50*mib}, -1, idle, spent},
 		{"an old signal does not make space",
-			&Gate{inFlight: 2, heavies: 2, ledger: 100 * mib, unknown: 1, unknownFrom: 1<<40 + 50*mib}, -1, idle, full},
+			&Gate{inFlight: 2, heavies: 2, ledger: 100 * mib, unknown: 1, unknownFrom: 1<<40 + 50*mib}, -1, idle, spent},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			g := test.gate

@@ -42,6 +42,7 @@ type Conn struct {
 
 	observed atomic.Bool
 	watch    writeWatch
+	sent     atomic.Int64 // bytes
 }
 
 // deadlineOwner is whose write deadline the socket has.
@@ -65,6 +66,11 @@ func newConn(nc net.Conn, stall time.Duration) *Conn {
 
 // NetConn returns the connection that c wraps.
 func (c *Conn) NetConn() net.Conn { return c.Conn }
+
+// Sent is how many bytes the kernel has taken of what was written. It lags
+// behind by what the kernel has taken of a write since that began to wait, or
+// since it last tried again.
+func (c *Conn) Sent() int64 { return c.sent.Load() }
 
 // longWrite is how much is given to the kernel before other goroutines get a
 // turn. Copying as much as a socket takes, 4 MB and more, keeps a processor
@@ -90,6 +96,7 @@ func (c *Conn) Write(p []byte) (int, error) {
 // write writes all of p, trying again for as long as the client moves.
 func (c *Conn) write(p []byte) (int, error) {
 	n, err := c.Conn.Write(p)
+	c.sent.Add(int64(n))
 	if err == nil {
 		return n, nil
 	}
@@ -98,6 +105,7 @@ func (c *Conn) write(p []byte) (int, error) {
 		last = n
 		var more int
 		more, err = c.Conn.Write(p[n:])
+		c.sent.Add(int64(more))
 		n += more
 	}
 	return n, err

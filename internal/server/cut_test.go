@@ -225,3 +225,64 @@ func TestCut_OnHTTP2LeavesOtherStreamsAlone(t *testing.T) {
 		t.Errorf("%d connections, want the one", n)
 	}
 }
+
+func TestConn_CutWrite(t *testing.T) {
+	o, written := &waits{t: t}, make(chan error, 1)
+	var conn *Conn
+	cfg := quick()
+	cfg.WriteStall = Defaults().WriteStall
+	r := start(t, cfg, func(w http.ResponseWriter, r *http.Request) {
+		conn = FromContext(r.Context())
+		conn.SetObserver(o)
+		defer conn.SetObserver(nil)
+		_, err := w.Write(large)
+		written <- err
+	})
+	body := send(t, r.dial(t), "GET / HTTP/1.0").Body
+	until(t, "the write is seen to wait", o.inside.Load)
+	if conn.CutWrite(&waits{t: t}) {
+		t.Error("cut for the write of another request")
+	}
+	if sent := conn.Sent(); sent >= int64(len(large)) {
+		t.Errorf("%d bytes sent while the write waits", sent)
+	}
+	if !conn.CutWrite(o) {
+		t.Error("not cut")
+	}
+	if err := <-written; err == nil {
+		t.Error("the write has succeeded")
+	}
+	if n, err := io.Copy(io.Discard, body); err == nil {
+		t.Errorf("the client has read %d bytes to the end", n)
+	}
+	until(t, "the connection is gone", func() bool { return r.open() == 0 })
+	if conn.CutWrite(o) {
+		t.Error("cut a request that is over")
+	}
+}
+
+func TestConn_Sent(t *testing.T) {
+	file := tempFile(t)
+	tests := []struct {
+		name  string
+		write func(http.ResponseWriter, *http.Request)
+	}{
+		{"a large write", func(w http.ResponseWriter, r *http.Request) { w.Write(large) }},
+		{"a file", func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, file) }},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			conns := make(chan *Conn, 1)
+			r := start(t, quick(), func(w http.ResponseWriter, r *http.Request) {
+				conns <- FromContext(r.Context())
+				tt.write(w, r)
+			})
+			n, err := io.Copy(io.Discard, send(t, r.dial(t), "GET / HTTP/1.0").Body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			conn := <-conns
+			until(t, "all is counted, and a header", func() bool { return conn.Sent() > n && conn.Sent() < n+1000 })
+		})
+	}
+}

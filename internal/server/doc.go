@@ -16,7 +16,7 @@
 //   - A response that cannot be completed is cut so that every client and
 //     proxy sees it broken, never short and whole (cut.go).
 //
-// On a kept connection a small request costs one allocation of 32 bytes, two
-// atomic loads and an uncontended lock, but neither a clock nor a system call.
+// On a kept connection a small request costs one allocation of 32 bytes, three
+// atomic operations and an uncontended lock, but neither a clock nor a system call.
 // The package starts no goroutine of its own except one for each Serve.
 package server

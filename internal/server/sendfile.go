@@ -37,6 +37,7 @@ func (c *Conn) ReadFrom(r io.Reader) (int64, error) {
 		before := limited.N
 		n, err := to.ReadFrom(limited)
 		sum += n
+		c.sent.Add(n)
 		lost := before-limited.N != n
 		if lost || !errors.Is(err, os.ErrDeadlineExceeded) || !c.mayGoOn(&moved, n > 0) {
 			return sum, err

@@ -1,0 +1,77 @@
+package middleware
+
+import (
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/gin-gonic/gin"
+)
+
+// ask sends a request on a connection of its own, and leaves its response
+// unread.
+func (s *served) ask(path string) net.Conn {
+	s.t.Helper()
+	c, err := net.Dial("tcp", s.addr)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() { c.Close() })
+	_ = c.(*net.TCPConn).SetReadBuffer(64 << 10)
+	_ = c.SetDeadline(time.Now().Add(deadline))
+	if _, err := io.WriteString(c, "GET "+path+" HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+		s.t.Fatal(err)
+	}
+	return c
+}
+
+func TestAClientThatDoesNotReadIsCutForThoseWhoWait(t *testing.T) {
+	const size = 8 << 20
+	r := gin.New()
+	r.GET("/big", func(c *gin.Context) { c.JSON(200, strings.Repeat("x", size)) })
+	s := serve(t, r, WithMemoryBudget(size), WithWriteStall(time.Second), // which tells every 125 ms how it goes
+		WithMinReadRate(64<<20), func(c *config) { c.readsFor = 500 * time.Millisecond })
+	s.wantStatus("/big", http.StatusOK) // so that its weight is known
+	var stalled []net.Conn
+	for range floor {
+		stalled = append(stalled, s.ask("/big"))
+	}
+	until(t, func() bool { return s.guard.Stats().InFlight == floor })
+	s.wantStatus("/big", http.StatusOK)
+	if st := s.guard.Stats(); st.Cut == 0 || st.Shed != 0 {
+		t.Errorf("%+v", st)
+	}
+	cut := 0
+	for _, c := range stalled {
+		if _, err := io.Copy(io.Discard, c); errors.Is(err, syscall.ECONNRESET) {
+			cut++
+		}
+	}
+	if cut == 0 {
+		t.Error("nobody's connection was reset")
+	}
+}
+
+func TestASlowClientIsLeftAloneWhileThereIsRoom(t *testing.T) {
+	const size = 4 << 20
+	r := gin.New()
+	r.GET("/big", func(c *gin.Context) { c.JSON(200, strings.Repeat("x", size)) })
+	s := serve(t, r, WithMinReadRate(1<<40), func(c *config) { c.readsFor = time.Nanosecond })
+	s.wantStatus("/big", http.StatusOK)
+	c := s.ask("/big")
+	until(t, func() bool { return s.guard.Stats().InFlight == 1 })
+	for range 5 {
+		s.wantStatus("/big", http.StatusOK)
+	}
+	if st := s.guard.Stats(); st.Cut != 0 {
+		t.Errorf("%+v", st)
+	}
+	if _, err := io.CopyN(io.Discard, c, size); err != nil {
+		t.Errorf("the rest of a response that was left alone: %v", err)
+	}
+}
