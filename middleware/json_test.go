@@ -1,15 +1,23 @@
 package middleware
 
 import (
+	"bytes"
 	"compress/gzip"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"io"
+	"math"
+	"net/http"
 	"net/http/httptest"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/gin-gonic/gin"
 	ginjson "github.com/gin-gonic/gin/codec/json"
+
+	"github.com/probelane/probelane/encoder"
 )
 
 // answers are the ways in which a handler answers JSON.
@@ -97,6 +105,168 @@ type zipped struct {
 func (w *zipped) Write(p []byte) (int, error) { return w.z.Write(p) }
 func (w *zipped) Unwrap()                     {} // hides the promoted one
 
+func TestHEADAndBodilessStatuses(t *testing.T) {
+	r := gin.New()
+	for how, answer := range answers {
+		r.HEAD("/"+how+"/small", func(c *gin.Context) { answer(c, 200, gin.H{"a": 1}) })
+		r.HEAD("/"+how+"/large", func(c *gin.Context) { answer(c, 200, rows(100_000)) })
+		r.GET("/"+how+"/204", func(c *gin.Context) { answer(c, 204, gin.H{"a": 1}) })
+		r.GET("/"+how+"/304", func(c *gin.Context) { answer(c, 304, gin.H{"a": 1}) })
+	}
+	s := serve(t, r)
+	for how := range answers {
+		for _, tt := range []struct {
+			method, path string
+			status       int
+			length       string
+		}{
+			{"HEAD", "/small", 200, "7"},
+			{"GET", "/204", 204, ""},
+			{"GET", "/304", 304, ""},
+		} {
+			resp, body, err := s.do(tt.method, "/"+how+tt.path)
+			if err != nil || resp.StatusCode != tt.status || resp.Header.Get("Content-Length") != tt.length || len(body) > 0 {
+				t.Errorf("%s %s %s: %v %v %q", how, tt.method, tt.path, err, resp, body)
+			}
+		}
+	}
+	before := s.guard.Stats().Encoder.Bytes
+	resp, _, err := s.do("HEAD", "/middleware.JSON/large")
+	if err != nil || resp.StatusCode != 200 || resp.Header.Get("Content-Length") != "" {
+		t.Errorf("HEAD of a large value: %v %v", err, resp)
+	}
+	if n := s.guard.Stats().Encoder.Bytes - before; n > 2*encoder.DefaultHold {
+		t.Errorf("HEAD of a large value encoded %d bytes", n)
+	}
+}
+
+func TestAValueThatCannotBeEncodedIsA500AndOnErrors(t *testing.T) {
+	values := map[string]any{
+		"NaN":         math.NaN(),
+		"late NaN":    append(make([]float64, 100_000), math.NaN()),
+		"a channel":   make(chan int),
+		"a marshaler": marshalerFunc(func() ([]byte, error) { return nil, errRefused }),
+	}
+	for name, value := range values {
+		_, want := json.Marshal(value)
+		for how, answer := range answers {
+			for _, code := range []int{200, 201} {
+				t.Run(how+" of "+name+" with "+strconv.Itoa(code), func(t *testing.T) {
+					seen := make(chan []error, 1)
+					r := gin.New()
+					r.Use(func(c *gin.Context) {
+						c.Next()
+						var errs []error
+						for _, e := range c.Errors {
+							errs = append(errs, e.Err)
+						}
+						seen <- errs
+					})
+					r.GET("/", func(c *gin.Context) { answer(c, code, value) })
+					r.GET("/empty", func(c *gin.Context) { c.Status(code) })
+					s := serve(t, r)
+					s.wantStatus("/", 500)
+					if errs := <-seen; len(errs) != 1 || errs[0].Error() != want.Error() {
+						t.Errorf("c.Errors = %v, want %v", errs, want)
+					}
+					// The connection, and with it the goroutine, is the same.
+					s.wantStatus("/empty", code)
+				})
+			}
+		}
+	}
+}
+
+func TestAPanickingMarshalerIsA500AndTheProcessLives(t *testing.T) {
+	value := append([]any{}, marshalerFunc(func() ([]byte, error) { panic("marshaler") }))
+	for _, recovery := range []bool{false, true} {
+		for how, answer := range answers {
+			t.Run(how+", gin.Recovery: "+strconv.FormatBool(recovery), func(t *testing.T) {
+				r := gin.New()
+				if recovery {
+					r.Use(gin.Recovery())
+				}
+				r.GET("/", func(c *gin.Context) { answer(c, 200, value) })
+				s := serve(t, r)
+				s.wantStatus("/", 500)
+				s.wantStatus("/livez", 200)
+			})
+		}
+	}
+}
+
+// brokenLate cannot be encoded to its end, and is long enough to be streaming
+// by then.
+func brokenLate(end any) any {
+	v := []any{}
+	for range 40_000 {
+		v = append(v, "a string that makes the response longer than what is held back")
+	}
+	return append(v, end)
+}
+
+func TestAnErrorAfterStreamingBeganIsABrokenBody(t *testing.T) {
+	ends := map[string]any{
+		"an error": math.NaN(),
+		"a panic":  marshalerFunc(func() ([]byte, error) { panic("late") }),
+	}
+	for name, end := range ends {
+		t.Run(name, func(t *testing.T) {
+			value := brokenLate(end)
+			r := gin.New()
+			r.Use(gin.Recovery())
+			r.GET("/", func(c *gin.Context) { JSON(c, 200, value) })
+			s := serve(t, r)
+			if resp, body, err := s.do("GET", "/"); err == nil {
+				t.Errorf("HTTP/1.1: status %d and %d bytes as if they were all", resp.StatusCode, len(body))
+			}
+			if body, err := s.http10("/"); err == nil {
+				t.Errorf("HTTP/1.0: %d bytes as if they were all", len(body))
+			}
+			s.wantStatus("/livez", 200)
+		})
+	}
+}
+
+func TestAnErrorAfterStreamingBeganResetsTheHTTP2Stream(t *testing.T) {
+	r := gin.New()
+	r.Use(gin.Recovery())
+	value := brokenLate(math.NaN())
+	r.GET("/", func(c *gin.Context) { JSON(c, 200, value) })
+	r.GET("/fine", func(c *gin.Context) { JSON(c, 200, rows(50_000)) })
+	g, err := New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer g.Close(context.Background())
+	srv := httptest.NewUnstartedServer(nil)
+	srv.Config = g.Server(r)
+	srv.EnableHTTP2 = true
+	srv.TLS = &tls.Config{NextProtos: []string{"h2"}}
+	srv.StartTLS()
+	defer srv.Close()
+	resp, err := srv.Client().Get(srv.URL + "/")
+	if err == nil {
+		_, err = io.Copy(io.Discard, resp.Body)
+		resp.Body.Close()
+		if resp.ProtoMajor != 2 {
+			t.Fatalf("the test wants HTTP/2, got %s", resp.Proto)
+		}
+	}
+	if err == nil || !strings.Contains(err.Error(), "stream error") {
+		t.Errorf("got error %v, want a stream error", err)
+	}
+	resp, err = srv.Client().Get(srv.URL + "/fine")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	want, _ := json.Marshal(rows(50_000))
+	if got, err := io.ReadAll(resp.Body); err != nil || !bytes.Equal(got, want) {
+		t.Errorf("HTTP/2 body of %d bytes, want %d (%v)", len(got), len(want), err)
+	}
+}
+
 func TestJSONOutsideOfAnyGuard(t *testing.T) {
 	w := httptest.NewRecorder()
 	c, _ := gin.CreateTestContext(w)
@@ -106,6 +276,20 @@ func TestJSONOutsideOfAnyGuard(t *testing.T) {
 		t.Errorf("got %d %q", w.Code, w.Body)
 	}
 	defer stray().Close(context.Background())
+}
+
+func TestAnOverloadedEncoderIsA503WithRetryAfter(t *testing.T) {
+	r := gin.New()
+	r.GET("/", func(c *gin.Context) { JSON(c, 200, rows(10_000)) })
+	s := serve(t, r)
+	s.wantStatus("/", 200)
+	if err := s.guard.enc.Close(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	resp, body := s.get("/")
+	if resp.StatusCode != http.StatusServiceUnavailable || resp.Header.Get("Retry-After") == "" || body != "" {
+		t.Errorf("got %d %v %.80q", resp.StatusCode, resp.Header, body)
+	}
 }
 
 func TestTheCodecIsRestoredUnlessAnotherFollowed(t *testing.T) {

@@ -27,7 +27,7 @@ func breaking(whole any) (r *gin.Engine, paths []string) {
 		ends["/"+strings.ReplaceAll(name, " ", "-")] = end
 	}
 	for path, end := range ends {
-		value := brokenLate(end)
+		value := endsBadly(end)
 		r.GET(path, func(c *gin.Context) { JSON(c, 200, value) })
 		paths = append(paths, path)
 	}

@@ -303,8 +303,8 @@ func TestAnAbruptEndBeforeTheFirstByte(t *testing.T) {
 	}
 }
 
-// brokenLate cannot be encoded to its end, and is streaming by then.
-func brokenLate(end any) any { return []any{beyond(), end} }
+// endsBadly cannot be encoded to its end, and is streaming by then.
+func endsBadly(end any) any { return []any{beyond(), end} }
 
 func TestAnEndAfterStreamingBeganIsABrokenBody(t *testing.T) {
 	ends := map[string]any{
@@ -322,7 +322,7 @@ func TestAnEndAfterStreamingBeganIsABrokenBody(t *testing.T) {
 				r.Use(gin.Recovery())
 			}
 			for name, end := range ends {
-				value := brokenLate(end)
+				value := endsBadly(end)
 				for _, w := range ways {
 					r.GET("/"+w.name+"/"+name, func(c *gin.Context) { w.answer(c, 200, value) })
 				}
