@@ -143,9 +143,9 @@ func (v *visitor) open(ctx context.Context, method, path string) (*http.Response
 	return v.client.Do(req)
 }
 
-// answer is all that a client has got. Without an error it takes the body for
+// reply is all that a client has got. Without an error it takes the body for
 // the whole.
-type answer struct {
+type reply struct {
 	status int
 	header http.Header
 	length int64 // what the response said of it, -1 if nothing
@@ -153,20 +153,20 @@ type answer struct {
 	err    error
 }
 
-func (a answer) String() string {
+func (a reply) String() string {
 	return fmt.Sprintf("status %d, header %v, %d bytes that begin %.40q, error %v", a.status, a.header, len(a.body), a.body, a.err)
 }
 
 // ask sends a request and reads all of the response.
-func (v *visitor) ask(method, path string) answer {
+func (v *visitor) ask(method, path string) reply {
 	v.t.Helper()
 	resp, err := v.open(context.Background(), method, path)
 	if err != nil {
-		return answer{err: err}
+		return reply{err: err}
 	}
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
-	return answer{resp.StatusCode, resp.Header, resp.ContentLength, body, err}
+	return reply{resp.StatusCode, resp.Header, resp.ContentLength, body, err}
 }
 
 // wantWhole asks for what has to come as want.
@@ -178,7 +178,7 @@ func (v *visitor) wantWhole(w way, path string, want []byte) {
 }
 
 // wantStatus asks for what has to come with a status and no body.
-func (v *visitor) wantStatus(path string, status int) answer {
+func (v *visitor) wantStatus(path string, status int) reply {
 	v.t.Helper()
 	a := v.ask("GET", path)
 	if a.err != nil || a.status != status || len(a.body) > 0 {

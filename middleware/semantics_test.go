@@ -564,7 +564,7 @@ func TestHEADOfAnyLength(t *testing.T) {
 	s := serve(t, r)
 	s.everyWay(func(t *testing.T, v *visitor, w way) {
 		want := encoded(t, short)
-		head := func(path string) answer {
+		head := func(path string) reply {
 			a := v.ask("HEAD", path)
 			if a.err != nil || a.status != 200 || len(a.body) > 0 || a.header.Get("Content-Type") != "application/json; charset=utf-8" {
 				t.Errorf("HEAD %s: %v", path, a)
@@ -594,7 +594,7 @@ func TestStatusesWithoutABodyAreWhatPlainGinSends(t *testing.T) {
 			w.answer(c, code, gin.H{"a": 1})
 		})
 	}
-	want := map[string]answer{}
+	want := map[string]reply{}
 	t.Run("plain gin", func(t *testing.T) {
 		s := bare(t, r)
 		for _, p := range protocols {
