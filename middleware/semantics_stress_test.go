@@ -61,7 +61,7 @@ func TestTenThousandMixedRequests(t *testing.T) {
 	case *long:
 		requests = 100_000
 	}
-	sizes := map[string]int{"small": 3, "held": 400, "large": 1500}
+	sizes := map[string]int{"small": 3, "held": 100, "large": 600}
 	pools, wants := map[string]*sync.Pool{}, map[string][]byte{}
 	for size, n := range sizes {
 		pools[size] = &sync.Pool{New: func() any { return make([]guise, n) }}
@@ -91,7 +91,8 @@ func TestTenThousandMixedRequests(t *testing.T) {
 			w.answer(c, 200, value)
 		})
 	}
-	s := serve(t, r, WithQueue(clients, deadline), small(encoder.WithWorkers(2), encoder.WithQueue(8)))
+	s := serve(t, r, WithQueue(clients, deadline), small(encoder.WithWorkers(2), encoder.WithQueue(8),
+		encoder.WithQuantum(1<<10), encoder.WithWriteSize(4<<10), encoder.WithHold(8<<10)))
 
 	visitors := make([]*visitor, len(protocols))
 	for i, p := range protocols {
