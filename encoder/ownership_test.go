@@ -25,10 +25,16 @@ var encodes = []struct {
 	{"Encode", func(ctx context.Context, e *Encoder, v any) <-chan result { return startEncode(ctx, e, io.Discard, v) }},
 }
 
-// at returns a writer that takes all writes but number k, which is for do.
-func at(k int, do func(b []byte) (int, error)) io.Writer {
+// at returns a writer that takes all writes but number k, which is for do, as
+// soon as a worker is filling the next segment.
+func at(e *Encoder, k int, do func(b []byte) (int, error)) io.Writer {
 	return writerFunc(func(b []byte) (int, error) {
 		if k--; k == 0 {
+			until(func() bool {
+				e.pool.mu.Lock()
+				defer e.pool.mu.Unlock()
+				return e.pool.starting == 0 // or it has filled it already
+			})
 			return do(b)
 		}
 		return len(b), nil
@@ -38,10 +44,10 @@ func at(k int, do func(b []byte) (int, error)) io.Writer {
 // TestAValueIsItsCallersAgainOnceTheCallHasReturned leaves an encode by every
 // way out there is, and changes all of the value at once. It is for the race
 // detector, which sees every read of it; without one it only shows that each way
-// out is taken. In writes 2 and later a worker is filling the next segment.
+// out is taken.
 func TestAValueIsItsCallersAgainOnceTheCallHasReturned(t *testing.T) {
-	const length = 2_000 // about 100 quanta
-	rounds := 10
+	const length = 6_000 // about 300 quanta, and 8 writes
+	rounds := 6
 	if testing.Short() {
 		rounds = 2
 	}
@@ -81,7 +87,7 @@ func TestAValueIsItsCallersAgainOnceTheCallHasReturned(t *testing.T) {
 		{"the context ends in a write", nil, func(r result) bool { return r.err == errLeft },
 			func(t *testing.T, e *Encoder, round int, v []traced) result {
 				ctx, cancel := context.WithCancelCause(t.Context())
-				return <-startEncode(ctx, e, at(1+round, func(b []byte) (int, error) { cancel(errLeft); return len(b), nil }), v)
+				return <-startEncode(ctx, e, at(e, 1+round%6, func(b []byte) (int, error) { cancel(errLeft); return len(b), nil }), v)
 			}},
 		{"the queue is full", []Option{WithQueue(1)}, func(r result) bool { return r.err == ErrOverloaded },
 			func(t *testing.T, e *Encoder, round int, v []traced) result {
@@ -105,19 +111,19 @@ func TestAValueIsItsCallersAgainOnceTheCallHasReturned(t *testing.T) {
 			}},
 		{"the writer fails", nil, func(r result) bool { return r.err == errBroken },
 			func(t *testing.T, e *Encoder, round int, v []traced) result {
-				return <-startEncode(t.Context(), e, at(1+round, func(b []byte) (int, error) { return 0, errBroken }), v)
+				return <-startEncode(t.Context(), e, at(e, 1+round%6, func(b []byte) (int, error) { return 0, errBroken }), v)
 			}},
 		{"the writer takes too little", nil, func(r result) bool { return r.err == io.ErrShortWrite },
 			func(t *testing.T, e *Encoder, round int, v []traced) result {
-				return <-startEncode(t.Context(), e, at(1+round, func(b []byte) (int, error) { return 1, nil }), v)
+				return <-startEncode(t.Context(), e, at(e, 1+round%6, func(b []byte) (int, error) { return 1, nil }), v)
 			}},
 		{"the writer panics", nil, func(r result) bool { return r.panicked == errBroken },
 			func(t *testing.T, e *Encoder, round int, v []traced) result {
-				return <-startEncode(t.Context(), e, at(1+round, func(b []byte) (int, error) { panic(errBroken) }), v)
+				return <-startEncode(t.Context(), e, at(e, 1+round%6, func(b []byte) (int, error) { panic(errBroken) }), v)
 			}},
 		{"the writer ends the goroutine", nil, func(r result) bool { return r.exited },
 			func(t *testing.T, e *Encoder, round int, v []traced) result {
-				return <-startEncode(t.Context(), e, at(1+round, func(b []byte) (int, error) { runtime.Goexit(); return 0, nil }), v)
+				return <-startEncode(t.Context(), e, at(e, 1+round%6, func(b []byte) (int, error) { runtime.Goexit(); return 0, nil }), v)
 			}},
 		{"the value cannot be encoded", nil, func(r result) bool { return r.err != nil },
 			func(t *testing.T, e *Encoder, round int, v []traced) result {
@@ -145,7 +151,7 @@ func TestAValueIsItsCallersAgainOnceTheCallHasReturned(t *testing.T) {
 			func(t *testing.T, e *Encoder, round int, v []traced) result {
 				ended, cancel := context.WithCancel(t.Context())
 				cancel()
-				return <-startEncode(t.Context(), e, at(1, func(b []byte) (int, error) {
+				return <-startEncode(t.Context(), e, at(e, 1, func(b []byte) (int, error) {
 					if err := e.Close(ended); err != context.Canceled {
 						t.Errorf("Close: %v", err)
 					}
@@ -167,7 +173,7 @@ func TestAValueIsItsCallersAgainOnceTheCallHasReturned(t *testing.T) {
 	for _, tt := range exits {
 		t.Run(tt.name, func(t *testing.T) {
 			for round := range rounds {
-				e := made(t, append([]Option{WithWorkers(2), WithQuantum(1 << 10), WithWriteSize(4 << 10), WithHold(0)}, tt.opts...)...)
+				e := made(t, append([]Option{WithWorkers(2), WithQuantum(1 << 10), WithWriteSize(32 << 10), WithHold(0)}, tt.opts...)...)
 				v := traceds(length)
 				r := tt.exit(t, e, round, v)
 				overwrite(v)
