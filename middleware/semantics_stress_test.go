@@ -198,3 +198,84 @@ func (d *dawdling) Read(p []byte) (int, error) {
 	}
 	return d.Reader.Read(p[:min(len(p), 1<<10)])
 }
+
+// failing is a writer that the app has put in between, and that fails after
+// some writes.
+type failing struct {
+	gin.ResponseWriter
+	left int
+	fail func() (int, error)
+}
+
+func (w *failing) Write(p []byte) (int, error) {
+	if w.left--; w.left < 0 {
+		return w.fail()
+	}
+	return w.ResponseWriter.Write(p)
+}
+
+// A handler changes its value as soon as its answer has ended. The clients that
+// leave and the errors of values are among the mixed requests.
+func TestAValueIsItsHandlersAgainWhateverEndsTheAnswer(t *testing.T) {
+	fails := map[string]func() (int, error){
+		"an error":       func() (int, error) { return 0, errRefused },
+		"a short write":  func() (int, error) { return 1, nil },
+		"a panic":        func() (int, error) { panic(errRefused) },
+		"runtime.Goexit": func() (int, error) { runtime.Goexit(); return 0, nil },
+	}
+	pool := &sync.Pool{New: func() any { return make([]guise, 3000) }}
+	want := encoded(t, take(pool))
+	r := spoken()
+	r.GET("/whole", func(c *gin.Context) {
+		own := take(pool)
+		defer giveBack(pool, own)
+		JSON(c, 200, own)
+	})
+	for name, fail := range fails {
+		for _, recovery := range []bool{false, true} {
+			chain := gin.HandlersChain{func(c *gin.Context) {
+				own := take(pool)
+				defer giveBack(pool, own)
+				c.Writer = &failing{c.Writer, 3, fail}
+				JSON(c, 200, own)
+			}}
+			if recovery {
+				chain = append(gin.HandlersChain{gin.RecoveryWithWriter(nil)}, chain...)
+			}
+			r.GET(fmt.Sprintf("/%s/%t", name, recovery), chain...)
+		}
+	}
+	s := serve(t, r, small())
+	for _, p := range protocols {
+		t.Run(p.name, func(t *testing.T) {
+			v := s.over(p)
+			v.t = t
+			for name := range fails {
+				for _, recovery := range []bool{false, true} {
+					v.wantBroken(fmt.Sprintf("/%s/%t", url.PathEscape(name), recovery))
+				}
+				v.wantWhole(ways[0], "/whole", want)
+			}
+		})
+	}
+	// At last the guard closes among them.
+	var group sync.WaitGroup
+	for i := range 40 {
+		v := s.over(protocols[i%len(protocols)])
+		group.Go(func() {
+			a := v.ask("GET", "/whole")
+			if a.err != nil || a.status != 503 && (a.status != 200 || !bytes.Equal(a.body, want)) {
+				t.Errorf("while the guard closes: %v", a)
+			}
+		})
+		if i == 20 {
+			group.Go(func() {
+				if err := s.guard.Close(context.Background()); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+	}
+	group.Wait()
+	s.idle()
+}
