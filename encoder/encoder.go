@@ -37,6 +37,7 @@ type Encoder struct {
 	stats    struct {
 		values, pooled, bytes, overloaded, failed atomic.Int64
 		inline                                    atomic.Int64 // now running on their callers' goroutines
+		yielding                                  atomic.Int64 // of those, giving way
 	}
 }
 
@@ -109,9 +110,12 @@ func (e *Encoder) Stats() Stats {
 
 // Backlog is how many values wait for a processor: those queued for a worker,
 // and those on their callers' goroutines beyond the first few, one per worker.
-// Those that wait for room under WithHeldLimit do not.
+// Those that wait for room under WithHeldLimit do not, and of those on their
+// callers' goroutines only who gives way counts: one whose marshaler waits for a
+// lock or a database needs no processor, and may need none for long.
 func (e *Encoder) Backlog() int {
-	return e.pool.queued() + max(0, int(e.stats.inline.Load()-e.pool.most.Load()))
+	beyond := int(e.stats.inline.Load() - e.pool.most.Load())
+	return e.pool.queued() + max(0, min(beyond, int(e.stats.yielding.Load())))
 }
 
 // Marshal returns v as JSON: the bytes, or the error, of encoding/json.Marshal.
@@ -330,7 +334,9 @@ func (e *Encoder) onCaller(ctx context.Context, j *job, s *sink) error {
 	e.stats.inline.Add(1)
 	defer e.stats.inline.Add(-1)
 	for {
+		e.stats.yielding.Add(1)
 		runtime.Gosched()
+		e.stats.yielding.Add(-1)
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}

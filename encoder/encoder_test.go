@@ -630,6 +630,23 @@ func TestAMarshalerMayUseTheEncoderWhoeverElseDoes(t *testing.T) {
 }
 
 func TestManyValuesOnTheirCallersGoroutinesAreABacklog(t *testing.T) {
+	e := made(t, WithWorkers(1), WithQuantum(smallQuantum))
+	one := marshalerFunc(func() ([]byte, error) { return []byte("1"), nil })
+	ctx, cancel := context.WithCancelCause(t.Context())
+	var ends []<-chan result
+	for range 5 {
+		ends = append(ends, startEncode(ctx, e, io.Discard, []any{rows(1_000), one, make([]struct{}, 1<<30)}))
+	}
+	until(func() bool { return e.Stats().Inline == 5 && e.Backlog() > 0 })
+	cancel(errLeft)
+	for _, end := range ends {
+		if r := <-end; r.err != errLeft {
+			t.Errorf("%v, want the context's cause", r.err)
+		}
+	}
+}
+
+func TestMarshalersThatWaitAreNoBacklog(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := made(t, WithWorkers(2))
 		goOn := make(chan struct{})
@@ -639,8 +656,8 @@ func TestManyValuesOnTheirCallersGoroutinesAreABacklog(t *testing.T) {
 			ends = append(ends, startMarshal(t.Context(), e, v))
 		}
 		synctest.Wait()
-		if st := e.Stats(); st.Inline != 5 || st.Waiting != 0 || e.Backlog() != 3 {
-			t.Errorf("%+v, backlog %d, want 3", st, e.Backlog())
+		if st := e.Stats(); st.Inline != 5 || st.Waiting != 0 || e.Backlog() != 0 {
+			t.Errorf("%+v, backlog %d, want none", st, e.Backlog())
 		}
 		close(goOn)
 		for _, end := range ends {

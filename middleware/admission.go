@@ -149,7 +149,8 @@ func (g *Guard) admit(c *gin.Context, route *admission.Route) {
 			}
 		}
 	}
-	defer g.rescue(c)
+	returned := false
+	defer func() { g.rescue(c, recover(), returned) }()
 	c.Writer = w
 	defer failures.take() // nothing is left to the next request on this goroutine
 	c.Next()
@@ -159,13 +160,18 @@ func (g *Guard) admit(c *gin.Context, route *admission.Route) {
 	if (failed || c.IsAborted() && len(c.Errors) > 0) && !w.Written() && w.Status() < 400 {
 		g.fail(c)
 	}
+	returned = true
 }
 
 // rescue makes a panic a 500 while that is still possible, and otherwise a
 // visibly broken body. gin.Recovery, if the app has it, comes first.
-func (g *Guard) rescue(c *gin.Context) {
-	r := recover()
+func (g *Guard) rescue(c *gin.Context, r any, returned bool) {
 	if r == nil {
+		if !returned && c.Writer.Written() {
+			// runtime.Goexit. net/http sends what it still holds and closes the
+			// connection, with which a body of HTTP/1.0 is complete.
+			server.Cut(c.Writer, c.Request)
+		}
 		return
 	}
 	if err, ok := r.(error); ok && errors.Is(err, http.ErrAbortHandler) {

@@ -3,11 +3,16 @@ package middleware
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"io"
+	"log"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -35,36 +40,38 @@ type served struct {
 	guard  *Guard
 	url    string
 	addr   string
+	secure string // the address that speaks TLS
+	trust  *tls.Config
 	client *http.Client
 	stop   context.CancelFunc
 	ended  chan error
 }
 
-// serve runs the engine on a free port, as Run does, until the test ends.
+// serve runs the engine on two free ports, on one of them with TLS, as Run
+// does, until the test ends.
 func serve(t *testing.T, engine *gin.Engine, opts ...Option) *served {
 	t.Helper()
 	g, err := New(append([]Option{WithoutMaxProcs(), WithDrain(0, 5*time.Second)}, opts...)...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
 	ctx, stop := context.WithCancel(context.Background())
 	s := &served{
-		t: t, guard: g, addr: l.Addr().String(), url: "http://" + l.Addr().String(),
+		t: t, guard: g,
 		client: &http.Client{Transport: &http.Transport{}, Timeout: deadline},
-		stop:   stop, ended: make(chan error, 1),
+		stop:   stop, ended: make(chan error, 2),
 	}
 	restore := g.InstallCodec()
-	srv := g.Server(engine)
-	go func() { s.ended <- g.server.Serve(ctx, srv, l) }()
+	s.listen(func() *http.Server { return g.Server(engine) }, func(srv *http.Server, l net.Listener) error {
+		return g.server.Serve(ctx, srv, l)
+	})
 	t.Cleanup(func() {
 		s.client.CloseIdleConnections()
 		stop()
-		if err := <-s.ended; err != nil {
-			t.Errorf("serve: %v", err)
+		for range cap(s.ended) {
+			if err := <-s.ended; err != nil {
+				t.Errorf("serve: %v", err)
+			}
 		}
 		restore()
 		ctx, cancel := context.WithTimeout(context.Background(), deadline)
@@ -75,6 +82,39 @@ func serve(t *testing.T, engine *gin.Engine, opts ...Option) *served {
 	})
 	return s
 }
+
+// listen begins to serve on both ports.
+func (s *served) listen(server func() *http.Server, serve func(*http.Server, net.Listener) error) {
+	s.t.Helper()
+	var certificates []tls.Certificate
+	certificates, s.trust = certified()
+	for _, at := range []struct {
+		addr         *string
+		certificates []tls.Certificate
+	}{{&s.addr, nil}, {&s.secure, certificates}} {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		*at.addr = l.Addr().String()
+		srv := server()
+		srv.ErrorLog = log.New(io.Discard, "", 0) // panics that the tests want
+		if at.certificates != nil {
+			srv.TLSConfig = &tls.Config{Certificates: at.certificates}
+		}
+		go func() { s.ended <- serve(srv, l) }()
+	}
+	s.url = "http://" + s.addr
+}
+
+// certified is httptest's certificate, and a configuration that trusts it.
+var certified = sync.OnceValues(func() ([]tls.Certificate, *tls.Config) {
+	ts := httptest.NewTLSServer(nil)
+	defer ts.Close()
+	pool := x509.NewCertPool()
+	pool.AddCert(ts.Certificate())
+	return ts.TLS.Certificates, &tls.Config{RootCAs: pool, ServerName: "example.com"}
+})
 
 // do sends a request and reads the whole response.
 func (s *served) do(method, path string) (*http.Response, []byte, error) {

@@ -1,8 +1,11 @@
 package server
 
 import (
+	"context"
 	"io"
+	"net"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"testing"
 )
@@ -85,4 +88,75 @@ func TestConn_Observer(t *testing.T) {
 			t.Errorf("%d calls", n)
 		}
 	})
+}
+
+// pausing is a client's connection that reads so many bytes, and then no more
+// until it may go on.
+type pausing struct {
+	net.Conn
+	left int
+	goOn <-chan struct{}
+}
+
+func (c *pausing) Read(p []byte) (int, error) {
+	if c.left <= 0 {
+		<-c.goOn
+		return c.Conn.Read(p)
+	}
+	n, err := c.Conn.Read(p[:min(len(p), c.left)])
+	c.left -= n
+	return n, err
+}
+
+// On HTTP/2 a request's end does not end the writes of its connection. One that
+// has observed them, against SetObserver's advice, is told of the end of a
+// write that it knows of, and nobody is told of those that follow.
+func TestConn_ObserverThatHasGoneBeforeItsWriteEnds(t *testing.T) {
+	const streams = 4 // more than the kernel holds of what HTTP/2 lets come unread
+	o := &waits{t: t}
+	gone, goOn := make(chan int64, 1), make(chan struct{})
+	adjust, trust := withTLS(t)
+	cfg := quick()
+	cfg.WriteStall = Defaults().WriteStall
+	r := start(t, cfg, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/observer" {
+			w.Write(large)
+			return
+		}
+		c := FromContext(r.Context())
+		c.SetObserver(o)
+		until(t, "a write is seen to wait", o.inside.Load)
+		c.SetObserver(nil)
+		gone <- o.begun.Load()
+	}, adjust)
+	client := newClient(t, trust, true)
+	client.Transport.(*http.Transport).DialContext = func(context.Context, string, string) (net.Conn, error) {
+		return &pausing{Conn: r.dial(t), left: 64 << 10, goOn: goOn}, nil
+	}
+	client.Transport.(*http.Transport).MaxConnsPerHost = 1
+	get := func(path string, want int) {
+		resp, err := client.Get("https://" + r.addr + path)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer resp.Body.Close()
+		if n, err := io.Copy(io.Discard, resp.Body); err != nil || int(n) != want || resp.ProtoMajor != 2 {
+			t.Errorf("%s over %s: %d bytes of %d, %v", path, resp.Proto, n, want, err)
+		}
+	}
+	var group sync.WaitGroup
+	group.Go(func() { get("/observer", 0) })
+	for range streams {
+		group.Go(func() { get("/", len(large)) })
+	}
+	told := await(t, gone, "the observer to go")
+	close(goOn)
+	group.Wait()
+	if o.inside.Load() {
+		t.Error("the write is over and still waits")
+	}
+	if n := o.begun.Load(); n != told {
+		t.Errorf("told of %d writes after it had gone", n-told)
+	}
 }
