@@ -40,6 +40,7 @@ type cursor struct {
 	// one comparison that they make anyway.
 	limit int
 
+	recent *plan       // the one that was asked for last
 	opened []*sequence // that have to be closed
 	flush  bool        // what was appended so far should not wait any longer
 

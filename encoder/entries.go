@@ -1,8 +1,10 @@
 package encoder
 
 import (
+	"cmp"
 	"container/heap"
 	"encoding"
+	"encoding/binary"
 	"fmt"
 	"reflect"
 	"slices"
@@ -40,15 +42,36 @@ type entries struct {
 }
 
 type entry struct {
+	start uint64 // of the key, to be compared as a number
 	key   string
 	value unsafe.Pointer
+}
+
+func newEntry(key string, value unsafe.Pointer) entry {
+	var start uint64
+	if len(key) >= 8 {
+		start = binary.BigEndian.Uint64(unsafe.Slice(unsafe.StringData(key), len(key)))
+	} else {
+		for i := range len(key) {
+			start |= uint64(key[i]) << (56 - 8*i)
+		}
+	}
+	return entry{start, key, value}
+}
+
+// before tells the order of keys.
+func (e *entry) before(f *entry) bool {
+	if e.start != f.start {
+		return e.start < f.start
+	}
+	return e.key < f.key
 }
 
 // batches is a heap of sorted batches, the one with the least key first.
 type batches [][]entry
 
 func (b batches) Len() int           { return len(b) }
-func (b batches) Less(i, j int) bool { return b[i][0].key < b[j][0].key }
+func (b batches) Less(i, j int) bool { return b[i][0].before(&b[j][0]) }
 func (b batches) Swap(i, j int)      { b[i], b[j] = b[j], b[i] }
 func (b *batches) Push(x any)        { *b = append(*b, x.([]entry)) }
 func (b *batches) Pop() any {
@@ -78,7 +101,7 @@ func (p *plan) entriesOf(m unsafe.Pointer) *entries {
 	case stringToString:
 		// Maps of one layout, whatever their types are called.
 		for k, v := range *(*map[string]string)(unsafe.Pointer(&m)) {
-			e.batch = append(e.batch, entry{key: k})
+			e.batch = append(e.batch, newEntry(k, nil))
 			e.strings = append(e.strings, v)
 		}
 		for i := range e.batch {
@@ -86,7 +109,7 @@ func (p *plan) entriesOf(m unsafe.Pointer) *entries {
 		}
 	case stringToAny:
 		for k, v := range *(*map[string]any)(unsafe.Pointer(&m)) {
-			e.batch = append(e.batch, entry{key: k})
+			e.batch = append(e.batch, newEntry(k, nil))
 			e.anys = append(e.anys, v)
 		}
 		for i := range e.batch {
@@ -190,7 +213,7 @@ func appendEntries(batch []entry, p *plan, iter *reflect.MapIter, values reflect
 	for i := 0; i < values.Len() && iter.Next(); i++ {
 		key.SetIterKey(iter)
 		values.Index(i).SetIterValue(iter)
-		batch = append(batch, entry{keyText(key), unsafe.Add(base, uintptr(i)*p.elem.size)})
+		batch = append(batch, newEntry(keyText(key), unsafe.Add(base, uintptr(i)*p.elem.size)))
 	}
 	return batch
 }
@@ -203,7 +226,7 @@ func (e *entries) userEntries(batch []entry, values reflect.Value) ([]entry, err
 		if err != nil {
 			return nil, fmt.Errorf("json: encoding error for type %q: %q", e.plan.typ.String(), err.Error())
 		}
-		batch = append(batch, entry{text, values.Index(i).Addr().UnsafePointer()})
+		batch = append(batch, newEntry(text, values.Index(i).Addr().UnsafePointer()))
 	}
 	return batch, nil
 }
@@ -233,14 +256,28 @@ func keyText(k reflect.Value) string {
 	}
 }
 
+// fewKeys are sorted by insertion, which beats all else while they are few.
+const fewKeys = 16
+
 func sortEntries(b []entry) {
-	if len(b) > 12 {
-		slices.SortFunc(b, func(a, b entry) int { return strings.Compare(a.key, b.key) })
+	if len(b) > fewKeys {
+		slices.SortFunc(b, func(e, f entry) int {
+			if e.start != f.start {
+				return cmp.Compare(e.start, f.start)
+			}
+			return strings.Compare(e.key, f.key)
+		})
 		return
 	}
 	for i := 1; i < len(b); i++ {
-		for j := i; j > 0 && b[j].key < b[j-1].key; j-- {
-			b[j], b[j-1] = b[j-1], b[j]
+		if !b[i].before(&b[i-1]) {
+			continue
 		}
+		e := b[i]
+		j := i
+		for ; j > 0 && e.before(&b[j-1]); j-- {
+			b[j] = b[j-1]
+		}
+		b[j] = e
 	}
 }

@@ -11,21 +11,25 @@ import (
 
 // field is a struct field as encoding/json sees it.
 type field struct {
+	// What every value is looked at for comes first, in a line of the cache.
+	plan     *plan
+	offset   uintptr   // of the field, if not indirect
+	quotes   [2]string // the name as it is written: comma, quoted and escaped, colon; with plain HTML
+	absent   int       // how many nullable fields from this one on come in a row
+	indirect bool      // embedded pointers lead to it
+	omits    bool      // omitEmpty or omitZero
+	quoted   bool      // ,string
+	asksUser bool      // it has a func isZero
+
+	nulls     [2]string // what is written if all of those are absent
 	name      string
-	quotes    [2]string // the name as it is written: comma, quoted and escaped, colon; with plain HTML
-	tagged    bool      // the name comes from a tag
+	tagged    bool // the name comes from a tag
 	index     []int
 	typ       reflect.Type
-	plan      *plan
-	offset    uintptr // of the field, if not indirect
-	indirect  bool    // embedded pointers lead to it
 	steps     []step
-	omits     bool // any of the next three
 	omitEmpty bool
 	omitZero  bool
 	isZero    func(reflect.Value) bool // the type's own IsZero, for omitZero
-	quoted    bool                     // ,string
-	absent    absent
 }
 
 // step leads from a struct to one of its fields, through a pointer if the
@@ -34,9 +38,6 @@ type step struct {
 	offset uintptr
 	deref  bool
 }
-
-// key is the name as it is written.
-func (f *field) key(to *format) string { return f.quotes[to.html()] }
 
 // at returns the field's place in the struct at x, or nil if an embedded
 // pointer on the way is nil: encoding/json leaves out such fields.
@@ -105,40 +106,33 @@ func isEmpty(t reflect.Type, x unsafe.Pointer) bool {
 	return false
 }
 
-// absent is a run of fields that are pointers, one behind the other. Nullable
-// columns come in such runs, and most of them are null most of the time: that
-// is found out without a branch for each, and written in one piece.
-type absent struct {
-	offset uintptr
-	n      int       // how many, from this field on; none if it is not worth it
-	nulls  [2]string // what is written if there is nothing
-}
-
-func (a *absent) text(to *format) string { return a.nulls[to.html()] }
-
-// all reports whether all pointers of the run are nil.
-func (a *absent) all(x unsafe.Pointer) bool {
+// allAbsent reports whether n pointers, one behind the other, are nil. Nullable
+// columns come in such runs, and most of them are null most of the time: that is
+// found out without a branch for each, and written in one piece.
+func allAbsent(x unsafe.Pointer, n int) bool {
 	var set uintptr
-	for _, p := range unsafe.Slice((*uintptr)(unsafe.Add(x, a.offset)), a.n) {
+	for _, p := range unsafe.Slice((*uintptr)(x), n) {
 		set |= p
 	}
 	return set == 0
 }
 
-// groupAbsent finds the runs among the fields.
+// groupAbsent finds the runs of nullable fields.
 func groupAbsent(fields []field) {
 	for i := len(fields) - 1; i >= 0; i-- {
 		f := &fields[i]
 		if f.typ.Kind() != reflect.Pointer || f.indirect || f.omits {
 			continue
 		}
-		f.absent = absent{f.offset, 1, [2]string{f.quotes[0] + "null", f.quotes[1] + "null"}}
-		if i+1 < len(fields) {
-			if next := &fields[i+1].absent; next.n > 0 && next.offset == f.offset+unsafe.Sizeof(next.offset) {
-				f.absent.n += next.n
-				f.absent.nulls[0] += next.nulls[0]
-				f.absent.nulls[1] += next.nulls[1]
-			}
+		f.absent = 1
+		f.nulls = [2]string{f.quotes[0] + "null", f.quotes[1] + "null"}
+		if i+1 == len(fields) {
+			continue
+		}
+		if next := &fields[i+1]; next.absent > 0 && next.offset == f.offset+unsafe.Sizeof(next.offset) {
+			f.absent += next.absent
+			f.nulls[0] += next.nulls[0]
+			f.nulls[1] += next.nulls[1]
 		}
 	}
 }
@@ -239,6 +233,7 @@ func fieldOf(sf reflect.StructField) (f field, embedded, ok bool) {
 		case "omitzero":
 			f.omitZero = true
 			f.isZero = zeroer(sf.Type)
+			f.asksUser = f.isZero != nil
 		case "string":
 			k := ft.Kind()
 			f.quoted = k == reflect.Bool || isInteger(k) || k == reflect.Float32 || k == reflect.Float64 || k == reflect.String

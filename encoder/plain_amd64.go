@@ -26,14 +26,14 @@ func plainWide(s string, html, unicode bool) int {
 // the scheduler cannot have the thread: some µs for a quantum.
 //
 //go:noescape
-func plainBlocks(s *byte, n int, set *charset, beyond uint32) int
+func plainBlocks(s *byte, n int, set *byteset, beyond uint32) int
 
-// charset is what plainBlocks looks for: all bytes up to the first, then the
+// byteset is what plainBlocks looks for: all bytes up to the first, then the
 // second, then two that have a bit or none to be ignored in front of them. Each
 // is there sixteen times.
-type charset [6][16]byte
+type byteset [6][16]byte
 
-func charsetOf(chars ...byte) (set charset) {
+func bytesetOf(chars ...byte) (set byteset) {
 	for i, c := range chars {
 		copy(set[i][:], bytes.Repeat([]byte{c}, 16))
 	}
@@ -41,6 +41,6 @@ func charsetOf(chars ...byte) (set charset) {
 }
 
 var (
-	scriptSet = charsetOf(' '-1, '\\', 0, '"', 0, '"')
-	htmlSet   = charsetOf(' '-1, '\\', '"'^'&', '"'|'&', '<'^'>', '<'|'>')
+	scriptSet = bytesetOf(' '-1, '\\', 0, '"', 0, '"')
+	htmlSet   = bytesetOf(' '-1, '\\', '"'^'&', '"'|'&', '<'^'>', '<'|'>')
 )

@@ -1,6 +1,6 @@
 #include "textflag.h"
 
-// func plainBlocks(s *byte, n int, set *charset, beyond uint32) int
+// func plainBlocks(s *byte, n int, set *byteset, beyond uint32) int
 //
 // SSE2, which every amd64 has: sixteen bytes at a time. Go's assembler names
 // the operands source first.

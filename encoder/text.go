@@ -3,6 +3,7 @@ package encoder
 import (
 	"encoding/base64"
 	"encoding/binary"
+	"fmt"
 	"math/bits"
 	"slices"
 	"strings"
@@ -33,7 +34,8 @@ func (c *cursor) text(dst []byte, s string, i int) []byte {
 			return c.pause(dst, frame{at: atText, x: unsafe.Pointer(unsafe.StringData(s)), i: i, n: len(s)})
 		}
 		end := textCut(s, i, min(c.limit-len(dst), len(s)-i, textPiece))
-		dst = appendText(dst, s[i:end], !c.format.plainHTML)
+		piece, html := s[i:end], !c.format.plainHTML
+		dst = appendText(dst, piece, plain(piece, html, false), html)
 		i = end
 	}
 	return append(dst, '"')
@@ -71,63 +73,101 @@ func (c *cursor) base64(dst []byte, b []byte, i int) []byte {
 
 // appendString appends s as a JSON string. With html <, > and & are escaped.
 func appendString(dst []byte, s string, html bool) []byte {
-	if plain(s, html, false) < len(s) {
-		return append(appendText(append(dst, '"'), s, html), '"')
+	at := len(dst)
+	n := at + len(s) + 2
+	if cap(dst) < n {
+		dst = slices.Grow(dst, len(s)+2)
 	}
-	n := len(dst)
-	dst = slices.Grow(dst, len(s)+2)[:n+len(s)+2]
-	dst[n] = '"'
-	copy(dst[n+1:], s)
-	dst[len(dst)-1] = '"'
+	dst = dst[:n]
+	dst[at] = '"'
+	if clean := copyPlain(dst[at+1:n-1], s, html); clean < len(s) {
+		return append(appendText(dst[:at+1], s, clean, html), '"')
+	}
+	dst[n-1] = '"'
 	return dst
 }
 
-// appendText appends what is between the quotation marks of a JSON string.
-func appendText(dst []byte, s string, html bool) []byte {
-	const hex = "0123456789abcdef"
-	for len(s) > 0 {
-		n := plain(s, html, false)
-		if n < len(s) && s[n] >= utf8.RuneSelf && wellFormed(s[n:]) {
-			return appendUnicode(dst, s, html)
+// copyPlain copies s to dst, which is as long, while its bytes stand for
+// themselves and are ASCII. It returns how many do. What comes behind them in
+// dst is of no use.
+func copyPlain(dst []byte, s string, html bool) int {
+	if len(s) >= minWide {
+		copy(dst, s)
+		return plainWide(s, html, false)
+	}
+	set := &sets[0]
+	if html {
+		set = &sets[1]
+	}
+	b := unsafe.Slice(unsafe.StringData(s), len(s))
+	switch n := len(b); {
+	case n >= 8:
+		x, y := binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[n-8:])
+		binary.LittleEndian.PutUint64(dst, x)
+		binary.LittleEndian.PutUint64(dst[n-8:], y)
+		if set.special(x)|set.special(y) == 0 {
+			return n
+		}
+	case n >= 4:
+		x, y := binary.LittleEndian.Uint32(b), binary.LittleEndian.Uint32(b[n-4:])
+		binary.LittleEndian.PutUint32(dst, x)
+		binary.LittleEndian.PutUint32(dst[n-4:], y)
+		if set.special(uint64(x)|uint64(y)<<32) == 0 {
+			return n
+		}
+	default:
+		copy(dst, b)
+	}
+	return plainTail(s, 0, html, false)
+}
+
+// escapes are what stands for the bytes below 0x80 that cannot stand for
+// themselves.
+var escapes = func() (e [utf8.RuneSelf]string) {
+	for b := range e {
+		e[b] = fmt.Sprintf(`\u%04x`, b)
+	}
+	for b, short := range map[byte]string{'"': `\"`, '\\': `\\`, '\b': `\b`, '\f': `\f`, '\n': `\n`, '\r': `\r`, '\t': `\t`} {
+		e[b] = short
+	}
+	return e
+}()
+
+// appendText appends what is between the quotation marks of a JSON string. The
+// first n bytes are known to stand for themselves.
+func appendText(dst []byte, s string, n int, html bool) []byte {
+	broken := false
+	for {
+		if n < len(s) && s[n] >= utf8.RuneSelf && !broken {
+			if wellFormed(s[n:]) {
+				return appendUnicode(dst, s, html)
+			}
+			broken = true // not to be asked again for what is left
 		}
 		dst = append(dst, s[:n]...)
 		if n == len(s) {
 			return dst
 		}
-		b := s[n]
 		size := 1
-		switch {
-		case b == '"' || b == '\\':
-			dst = append(dst, '\\', b)
-		case b == '\b':
-			dst = append(dst, `\b`...)
-		case b == '\f':
-			dst = append(dst, `\f`...)
-		case b == '\n':
-			dst = append(dst, `\n`...)
-		case b == '\r':
-			dst = append(dst, `\r`...)
-		case b == '\t':
-			dst = append(dst, `\t`...)
-		case b < utf8.RuneSelf:
-			dst = append(dst, `\u00`...)
-			dst = append(dst, hex[b>>4], hex[b&0xf])
-		default:
+		if b := s[n]; b < utf8.RuneSelf {
+			dst = append(dst, escapes[b]...)
+		} else {
 			var r rune
 			r, size = utf8.DecodeRuneInString(s[n:])
 			switch {
 			case r == utf8.RuneError && size == 1:
 				dst = append(dst, `\ufffd`...)
-			case r == '\u2028' || r == '\u2029':
-				dst = append(dst, `\u202`...)
-				dst = append(dst, hex[r&0xf])
+			case r == '\u2028':
+				dst = append(dst, `\u2028`...)
+			case r == '\u2029':
+				dst = append(dst, `\u2029`...)
 			default:
 				dst = append(dst, s[n:n+size]...)
 			}
 		}
 		s = s[n+size:]
+		n = plain(s, html, false)
 	}
-	return dst
 }
 
 // wellFormed reports whether all characters of s beyond ASCII stand for
@@ -144,34 +184,41 @@ func appendUnicode(dst []byte, s string, html bool) []byte {
 		if n == len(s) {
 			return dst
 		}
-		dst = appendText(dst, s[n:n+1], html)
+		dst = append(dst, escapes[s[n]]...)
 		s = s[n+1:]
 	}
 }
 
-// Eight bytes are looked at together, as one number. What is wanted of a byte
-// ends up in its highest bit; a borrow may also set that of a byte above it, but
-// only the lowest counts.
+// charset is what cannot stand for itself besides control characters: a
+// backslash, and two more bytes of which a bit is ignored. Eight bytes are
+// looked at together, as one number, so each is there eight times.
+type charset struct{ ignore1, byte1, ignore2, byte2 uint64 }
+
 const (
 	ones  = 0x0101010101010101
 	highs = 0x80 * ones
 )
 
+// sets are without HTML and with it. The letters of two pairs differ in a
+// single bit.
+var sets = [2]charset{
+	{0, '"' * ones, 0, '"' * ones},
+	{('"' ^ '&') * ones, ('"' | '&') * ones, ('<' ^ '>') * ones, ('<' | '>') * ones},
+}
+
+// special returns the highest bits of the bytes of x that are of the set, or
+// not ASCII. A borrow may also set that of a byte above one, but not below.
+func (c *charset) special(x uint64) uint64 {
+	return (c.ascii(x) | x) & highs
+}
+
+// ascii is special for those that are ASCII, with other bits set as well.
+func (c *charset) ascii(x uint64) uint64 {
+	return ((x - ' '*ones) &^ x) | zero(x^'\\'*ones) | zero((x|c.ignore1)^c.byte1) | zero((x|c.ignore2)^c.byte2)
+}
+
 // zero finds the bytes of x that are zero.
 func zero(x uint64) uint64 { return (x - ones) &^ x }
-
-// special finds the bytes below 0x80 that a JSON string cannot have as they
-// are.
-func special(x uint64) uint64 {
-	return ((x - ' '*ones) &^ x) | zero(x^'\\'*ones) | zero(x^'"'*ones)
-}
-
-// specialHTML is special where HTML is escaped, too. The letters of two pairs
-// differ in a single bit.
-func specialHTML(x uint64) uint64 {
-	return ((x - ' '*ones) &^ x) | zero(x^'\\'*ones) |
-		zero((x|('"'^'&')*ones)^('"'|'&')*ones) | zero((x|('<'^'>')*ones)^('<'|'>')*ones)
-}
 
 // plain returns how many bytes from the start stand for themselves. With
 // unicode those beyond ASCII do.
@@ -184,45 +231,22 @@ func plain(s string, html, unicode bool) int {
 
 // plainWords is plain eight bytes at a time.
 func plainWords(s string, html, unicode bool) int {
+	set, beyond := &sets[0], uint64(highs)
+	if html {
+		set = &sets[1]
+	}
+	if unicode {
+		beyond = 0
+	}
 	b := unsafe.Slice(unsafe.StringData(s), len(s))
-	n := len(b)
 	i := 0
-	for ; i+8 <= n; i += 8 {
-		if found := flagged(binary.LittleEndian.Uint64(b[i:]), html, unicode); found != 0 {
+	for ; i+8 <= len(b); i += 8 {
+		x := binary.LittleEndian.Uint64(b[i:])
+		if found := set.ascii(x)&highs | x&beyond; found != 0 {
 			return i + bits.TrailingZeros64(found)/8
 		}
 	}
-	// What is left is looked at together with some of what is in front of it.
-	switch {
-	case i == n:
-		return n
-	case n >= 8:
-		i = n - 8
-		if flagged(binary.LittleEndian.Uint64(b[i:]), html, unicode) == 0 {
-			return n
-		}
-	case n >= 4:
-		x := uint64(binary.LittleEndian.Uint32(b)) | uint64(binary.LittleEndian.Uint32(b[n-4:]))<<32
-		if flagged(x, html, unicode) == 0 {
-			return n
-		}
-	}
 	return plainTail(s, i, html, unicode)
-}
-
-// flagged returns the highest bits of the bytes that do not stand for
-// themselves.
-func flagged(x uint64, html, unicode bool) uint64 {
-	var found uint64
-	if html {
-		found = specialHTML(x)
-	} else {
-		found = special(x)
-	}
-	if !unicode {
-		found |= x
-	}
-	return found & highs
 }
 
 // plainTail is plain from i on, byte by byte.

@@ -3,6 +3,7 @@ package encoder
 import (
 	"reflect"
 	"strconv"
+	"sync"
 	"time"
 	"unsafe"
 )
@@ -133,8 +134,14 @@ func (c *cursor) boxed(dst []byte, v any) []byte {
 		return appendInt(dst, int64(v))
 	case int64:
 		return appendInt(dst, v)
+	case map[string]any:
+		return c.mapping(dst, anyMapPlan(), *(*unsafe.Pointer)(unsafe.Pointer(&v)))
+	case []any:
+		if v != nil && c.depth <= maxDepth {
+			return c.elements(append(dst, '['), anySlicePlan(), unsafe.Pointer(unsafe.SliceData(v)), 0, len(v), true)
+		}
 	}
-	p := planFor(reflect.TypeOf(v))
+	p := c.planFor(reflect.TypeOf(v))
 	word := (*[2]unsafe.Pointer)(unsafe.Pointer(&v))[1]
 	switch {
 	case p.op == opMap:
@@ -149,6 +156,20 @@ func (c *cursor) boxed(dst []byte, v any) []byte {
 		return dst
 	}
 	return c.value(dst, p, dataOf(v, p), false)
+}
+
+var (
+	anyMapPlan   = sync.OnceValue(func() *plan { return planFor(reflect.TypeFor[map[string]any]()) })
+	anySlicePlan = sync.OnceValue(func() *plan { return planFor(reflect.TypeFor[[]any]()) })
+)
+
+// planFor is the package's planFor, which is asked for the same type again and
+// again.
+func (c *cursor) planFor(t reflect.Type) *plan {
+	if c.recent == nil || c.recent.typ != t {
+		c.recent = planFor(t)
+	}
+	return c.recent
 }
 
 // time appends t, which is the value of plan p at x or what that points to.
@@ -201,19 +222,20 @@ func (c *cursor) fields(dst []byte, p *plan, x unsafe.Pointer, i int, addr, any 
 	}
 	c.depth++
 	list := p.fields
+	html := c.format.html()
 	for i < len(list) {
 		f := &list[i]
-		if f.isZero != nil && c.callsUser() {
+		if f.asksUser && c.callsUser() {
 			return c.pause(dst, frame{at: atFields, plan: p, x: x, i: i, addr: addr, any: any})
 		}
 		i++
-		if f.absent.n > 0 && f.absent.all(x) {
-			dst = appendKey(dst, f.absent.text(&c.format), any)
+		y, a := unsafe.Add(x, f.offset), addr
+		if f.absent > 0 && allAbsent(y, f.absent) {
+			dst = appendKey(dst, f.nulls[html], any)
 			any = true
-			i += f.absent.n - 1
+			i += f.absent - 1
 			continue
 		}
-		y, a := unsafe.Add(x, f.offset), addr
 		if f.indirect {
 			if y, a = f.at(x, addr); y == nil {
 				continue
@@ -222,7 +244,7 @@ func (c *cursor) fields(dst []byte, p *plan, x unsafe.Pointer, i int, addr, any 
 		if f.omits && f.omitted(y, a) {
 			continue
 		}
-		dst = appendKey(dst, f.key(&c.format), any)
+		dst = appendKey(dst, f.quotes[html], any)
 		any = true
 		if f.quoted {
 			dst = c.quoted(dst, f.plan, y, a)
