@@ -30,7 +30,6 @@ func TestFailuresAreFoundAndForgotten(t *testing.T) {
 		}
 	}
 	r := gin.New()
-	r.Use(gin.Recovery())
 	empty := func(c *gin.Context) { c.Header("Content-Type", "application/json"); c.Status(202) }
 	r.GET("/empty", empty)
 	for path, handle := range map[string]gin.HandlerFunc{

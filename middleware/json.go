@@ -19,8 +19,9 @@ import (
 // has a Content-Length; a longer one is chunked.
 //
 // If v cannot be encoded the response is a 500, and the error is on c.Errors;
-// once streaming has begun the body is cut so that every client notices. If the
-// encoder is overloaded the response is a 503 with Retry-After.
+// once the response has begun it is cut so that every client notices. If the
+// encoder is overloaded the response is a 503 with Retry-After. Both are empty
+// unless the app still answers something else itself.
 //
 // It uses the guard that the request has come through, or, where a writer in
 // between hides it, the one whose codec is installed. Without any it uses an
@@ -55,8 +56,8 @@ func (g *Guard) json(c *gin.Context, w *writer, code int, v any) {
 	}
 	c.Status(code)
 	coding := g.coding(c)
-	if status := c.Writer.Status(); bodiless(status) {
-		if status == http.StatusNotModified && coding.negotiable {
+	if code >= 100 && code < 200 || code == http.StatusNoContent || code == http.StatusNotModified {
+		if code == http.StatusNotModified && coding.negotiable {
 			vary(c.Writer.Header()) // as the 200 would
 		}
 		c.Writer.WriteHeaderNow()
@@ -70,12 +71,6 @@ func (g *Guard) json(c *gin.Context, w *writer, code int, v any) {
 		_ = c.Error(err)
 		c.Abort()
 	}
-}
-
-// bodiless reports whether a response with the status has no body. A writer may
-// make a status of gin's -1, which keeps the one that there is.
-func bodiless(status int) bool {
-	return status >= 100 && status < 200 || status == http.StatusNoContent || status == http.StatusNotModified
 }
 
 var jsonContentType = []string{"application/json; charset=utf-8"}
