@@ -228,7 +228,7 @@ func (w way) same(body, want []byte) bool {
 	return bytes.Equal(body, want)
 }
 
-func asJSON(t *testing.T, v any) []byte {
+func jsonOf(t *testing.T, v any) []byte {
 	t.Helper()
 	b, err := json.Marshal(v)
 	if err != nil {

@@ -81,7 +81,7 @@ func TestWhoOnlyWaitsKeepsNobodyOut(t *testing.T) {
 						await(t, begun)
 					}
 					v.wantWhole(ways[0], "/small", []byte(`"small"`))
-					v.wantWhole(ways[0], "/large", asJSON(t, large))
+					v.wantWhole(ways[0], "/large", jsonOf(t, large))
 					close(goOn)
 					group.Wait()
 				})

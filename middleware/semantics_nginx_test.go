@@ -76,7 +76,7 @@ var curls = []struct {
 
 func TestCurlFailsOnABrokenBody(t *testing.T) {
 	whole := beyond()
-	want := asJSON(t, whole)
+	want := jsonOf(t, whole)
 	r, paths := breaking(whole)
 	s := serve(t, r, small())
 	for _, p := range curls {
@@ -160,7 +160,7 @@ http {
 
 func TestNginxPassesABrokenBodyOnAsBroken(t *testing.T) {
 	whole := beyond()
-	want := asJSON(t, whole)
+	want := jsonOf(t, whole)
 	r, paths := breaking(whole)
 	s := serve(t, r, small())
 	for i, socket := range nginx(t, s.addr) {

@@ -66,7 +66,7 @@ func TestMixedRequests(t *testing.T) {
 	pools, wants := map[string]*sync.Pool{}, map[string][]byte{}
 	for size, n := range sizes {
 		pools[size] = &sync.Pool{New: func() any { return make([]guise, n) }}
-		wants[size] = asJSON(t, take(pools[size]))
+		wants[size] = jsonOf(t, take(pools[size]))
 	}
 	ends := map[string]any{"whole": nil, "error": math.NaN()}
 	for name, end := range abrupt {
@@ -224,7 +224,7 @@ func TestAValueIsItsHandlersAgainWhateverEndsTheAnswer(t *testing.T) {
 		"runtime.Goexit": func() (int, error) { runtime.Goexit(); return 0, nil },
 	}
 	pool := &sync.Pool{New: func() any { return make([]guise, 3000) }}
-	want := asJSON(t, take(pool))
+	want := jsonOf(t, take(pool))
 	r := spoken()
 	r.GET("/whole", func(c *gin.Context) {
 		own := take(pool)
