@@ -8,7 +8,7 @@
 // BenchmarkWakeup and BenchmarkStopTheWorld look at what an encode does to
 // others: how long they wait for a turn, by how much they wake up too late, and
 // how long the world takes to stop. BenchmarkFairness looks at a small response
-// beside large ones, BenchmarkFirstEncode at the first of a process.
+// beside large ones, BenchmarkFirst at the first of a process.
 // BenchmarkProbes starts the servers of examples/starvation, floods them, and
 // reports what became of the probes.
 //

@@ -23,11 +23,11 @@ type firstEncode struct {
 	Pid                 int
 }
 
-// BenchmarkFirstEncode starts a process for each operation, and reports how long
+// BenchmarkFirst starts a process for each operation, and reports how long
 // it took that one to encode its first response, a small one, and its second:
 // the first of a type compiles it. With warming that was done before, as a service
 // does before it is ready. The time of an operation is that of a process.
-func BenchmarkFirstEncode(b *testing.B) {
+func BenchmarkFirst(b *testing.B) {
 	for _, p := range payloads {
 		if p.size != "1KB" {
 			continue
