@@ -136,44 +136,64 @@ var escapes = func() (e [utf8.RuneSelf]string) {
 // appendText appends what is between the quotation marks of a JSON string. The
 // first n bytes are known to stand for themselves.
 func appendText(dst []byte, s string, n int, html bool) []byte {
-	broken := false
-	for {
-		if n < len(s) && s[n] >= utf8.RuneSelf && !broken {
-			if wellFormed(s[n:]) {
-				return appendUnicode(dst, s, html)
-			}
-			broken = true // not to be asked again for what is left
-		}
-		dst = append(dst, s[:n]...)
-		if n == len(s) {
+	next := -1 // the next separator, once it has been looked for
+	for i := 0; ; n = plain(s[i:], html, false) {
+		dst = append(dst, s[i:i+n]...)
+		if i += n; i == len(s) {
 			return dst
 		}
-		size := 1
-		if b := s[n]; b < utf8.RuneSelf {
+		if b := s[i]; b < utf8.RuneSelf {
 			dst = append(dst, escapes[b]...)
-		} else {
-			var r rune
-			r, size = utf8.DecodeRuneInString(s[n:])
-			switch {
-			case r == utf8.RuneError && size == 1:
-				dst = append(dst, `\ufffd`...)
-			case r == '\u2028':
-				dst = append(dst, `\u2028`...)
-			case r == '\u2029':
-				dst = append(dst, `\u2029`...)
-			default:
-				dst = append(dst, s[n:n+size]...)
-			}
+			i++
+			continue
 		}
-		s = s[n+size:]
-		n = plain(s, html, false)
+		if next < i {
+			next = separator(s, i)
+		}
+		n = wellFormed(s[i:next])
+		switch {
+		case n > 0:
+			dst = appendUnicode(dst, s[i:i+n], html)
+			i += n
+		case i < next:
+			dst = append(dst, `\ufffd`...)
+			i++
+		default:
+			dst = append(dst, `\u202`...)
+			dst = append(dst, '8'+s[i+2]-'\xa8')
+			i += len("\u2028")
+		}
 	}
 }
 
-// wellFormed reports whether all characters of s beyond ASCII stand for
-// themselves.
-func wellFormed(s string) bool {
-	return utf8.ValidString(s) && !strings.Contains(s, "\u2028") && !strings.Contains(s, "\u2029")
+// separator returns where the first U+2028 or U+2029 from i on is. What serves
+// as a line's end in JavaScript is escaped.
+func separator(s string, i int) int {
+	const start = "\xe2\x80" // of dashes, too, and quotation marks
+	for {
+		at := strings.Index(s[i:], start)
+		if at < 0 {
+			return len(s)
+		}
+		if i += at; i+2 < len(s) && s[i+2]&^1 == '\xa8' {
+			return i
+		}
+		i += len(start)
+	}
+}
+
+// wellFormed returns how many bytes from the start are UTF-8.
+func wellFormed(s string) int {
+	if utf8.ValidString(s) {
+		return len(s)
+	}
+	for i := 0; ; {
+		r, size := utf8.DecodeRuneInString(s[i:])
+		if r == utf8.RuneError && size <= 1 {
+			return i
+		}
+		i += size
+	}
 }
 
 // appendUnicode is appendText for what is well-formed.
