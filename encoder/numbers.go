@@ -58,7 +58,7 @@ func numeric(t reflect.Type) (width int, ok bool) {
 }
 
 // simpleName reports whether a field's name needs no escape of any kind.
-func simpleName(s string) bool { return plain(s, true, false) == len(s) }
+func simpleName(s string) bool { return plain(s, true) == len(s) }
 
 // numbers appends runs of the elements from i on while they last and the
 // quantum does. It returns where it has got to; the rest goes one by one.
