@@ -146,7 +146,7 @@ const (
 	orders = 32
 	// patience is how many maps are written before the first is remembered: for
 	// a small value it is not worth the memory.
-	patience = 8
+	patience = 64
 )
 
 // order returns the keys of the last map of n entries. The maps of a document

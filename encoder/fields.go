@@ -171,6 +171,9 @@ func fieldsOf(t reflect.Type) []field {
 						f.offset += s.offset
 						f.indirect = f.indirect || s.deref
 					}
+					if f.indirect {
+						f.offset = 0
+					}
 					fields = append(fields, f)
 					if count[parent.typ] > 1 {
 						// The same type embedded twice at one depth: two

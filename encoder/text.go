@@ -96,10 +96,7 @@ func copyPlain(dst []byte, s string, html bool) int {
 		copy(dst, s[:n])
 		return n
 	}
-	set := &sets[0]
-	if html {
-		set = &sets[1]
-	}
+	set := charsetFor(html)
 	b := unsafe.Slice(unsafe.StringData(s), len(s))
 	switch n := len(b); {
 	case n >= 8:
@@ -119,81 +116,108 @@ func copyPlain(dst []byte, s string, html bool) int {
 	default:
 		copy(dst, b)
 	}
-	return plainTail(s, 0, html)
+	return set.skip(b, 0)
 }
-
-// escapes are what stands for the bytes below 0x80 that cannot stand for
-// themselves.
-var escapes = func() (e [utf8.RuneSelf]string) {
-	for b := range e {
-		e[b] = fmt.Sprintf(`\u%04x`, b)
-	}
-	for b, short := range map[byte]string{'"': `\"`, '\\': `\\`, '\b': `\b`, '\f': `\f`, '\n': `\n`, '\r': `\r`, '\t': `\t`} {
-		e[b] = short
-	}
-	return e
-}()
 
 // appendText appends what is between the quotation marks of a JSON string. The
 // first i bytes are known to stand for themselves.
 func appendText(dst []byte, s string, i int, html bool) []byte {
+	set := charsetFor(html)
+	b := unsafe.Slice(unsafe.StringData(s), len(s))
 	start := 0 // of what has not been appended yet
-	for i < len(s) {
-		escape, size := "", 1
-		if b := s[i]; b < utf8.RuneSelf {
-			escape = escapes[b]
-		} else if n := unicodeRun(s[i:]); n > 0 {
+	for {
+		i = set.skip(b, i)
+		for i+4 <= len(b) && b[i] >= utf8.RuneSelf {
+			// Characters of two and three bytes are nearly all there are, and are
+			// looked at here a few times faster than by decoding them.
+			x := binary.LittleEndian.Uint32(b[i:])
+			switch lead := x & 0xff; {
+			case x&0xc0c0f0 == 0x8080e0 && lead != 0xe0 && lead != 0xed && x&0xfeffff != separators:
+				i += 3
+				continue
+			case x&0xc0e0 == 0x80c0 && lead >= 0xc2:
+				i += 2
+				continue
+			}
+			n := set.standsLen(b[i:])
+			if n == 0 {
+				break
+			}
 			i += n
-			i += plain(s[i:], html)
-			continue
-		} else if r, n := utf8.DecodeRuneInString(s[i:]); n == 1 {
-			escape = `\ufffd`
-		} else if size = n; r == '\u2028' {
-			escape = `\u2028`
-		} else {
-			escape = `\u2029`
 		}
-		dst = append(dst, s[start:i]...)
-		dst = append(dst, escape...)
-		i += size
-		start = i
-		i += plain(s[i:], html)
+		if i == len(b) {
+			return append(dst, b[start:]...)
+		}
+		n := set.standsLen(b[i:])
+		if n == 0 {
+			dst = append(dst, b[start:i]...)
+			dst, n = appendEscape(dst, b[i:])
+			start = i + n
+		}
+		i += n
 	}
-	return append(dst, s[start:]...)
 }
 
-// unicodeRun returns how many bytes from the start are characters beyond ASCII
-// that stand for themselves: UTF-8, and no separator of lines or paragraphs.
-// Those of two and three bytes are nearly all there are, and are looked at here
-// a few times faster than by decoding them.
-func unicodeRun(s string) int {
-	i := 0
-	for i < len(s) && s[i] >= utf8.RuneSelf {
-		switch lead := s[i]; {
-		case lead >= 0xc2 && lead <= 0xdf && i+1 < len(s) && continues(s[i+1]):
-			i += 2
-		case lead >= 0xe1 && lead <= 0xef && lead != 0xed && i+2 < len(s) && continues(s[i+1]) && continues(s[i+2]):
-			if lead == 0xe2 && s[i+1] == 0x80 && s[i+2]&^1 == 0xa8 {
-				return i
-			}
-			i += 3
-		default:
-			_, size := utf8.DecodeRuneInString(s[i:])
-			if size == 1 {
-				return i
-			}
-			i += size
-		}
+// separators are U+2028 and U+2029, which end a line in JavaScript, as the bytes
+// of a number without the bit that they differ in.
+const separators = 0xa880e2
+
+// standsLen returns the length of the first character of b, or 0 if it does not
+// stand for itself.
+func (c *charset) standsLen(b []byte) int {
+	if c.stands[b[0]] {
+		return 1
 	}
-	return i
+	r, size := utf8.DecodeRune(b)
+	if size == 1 || r == '\u2028' || r == '\u2029' {
+		return 0
+	}
+	return size
 }
 
-func continues(b byte) bool { return b&0xc0 == 0x80 }
+// appendEscape appends what stands for the first character of b, which cannot
+// stand for itself, and returns its size.
+func appendEscape(dst, b []byte) ([]byte, int) {
+	if c := b[0]; c < utf8.RuneSelf {
+		e := &escapes[c]
+		dst = append(dst, e.text[:]...) // eight bytes are one instruction
+		return dst[:len(dst)-len(e.text)+e.len], 1
+	}
+	r, size := utf8.DecodeRune(b)
+	switch {
+	case size == 1:
+		return append(dst, `\ufffd`...), 1
+	case r == '\u2028':
+		return append(dst, `\u2028`...), size
+	}
+	return append(dst, `\u2029`...), size
+}
+
+// escapes are what stands for the bytes below 0x80 that cannot stand for
+// themselves.
+var escapes = func() (e [utf8.RuneSelf]struct {
+	text [8]byte
+	len  int
+}) {
+	short := map[byte]string{'"': `\"`, '\\': `\\`, '\b': `\b`, '\f': `\f`, '\n': `\n`, '\r': `\r`, '\t': `\t`}
+	for b := range e {
+		text, ok := short[byte(b)]
+		if !ok {
+			text = fmt.Sprintf(`\u%04x`, b)
+		}
+		e[b].len = copy(e[b].text[:], text)
+	}
+	return e
+}()
 
 // charset is what cannot stand for itself besides control characters: a
 // backslash, and two more bytes of which a bit is ignored. Eight bytes are
 // looked at together, as one number, so each is there eight times.
-type charset struct{ ignore1, byte1, ignore2, byte2 uint64 }
+type charset struct {
+	ignore1, byte1 uint64
+	ignore2, byte2 uint64
+	stands         [256]bool // the same for a single byte
+}
 
 const (
 	ones  = 0x0101010101010101
@@ -203,8 +227,22 @@ const (
 // sets are without HTML and with it. The letters of two pairs differ in a
 // single bit.
 var sets = [2]charset{
-	{0, '"' * ones, 0, '"' * ones},
-	{('"' ^ '&') * ones, ('"' | '&') * ones, ('<' ^ '>') * ones, ('<' | '>') * ones},
+	{0, '"' * ones, 0, '"' * ones, standing(`"\`)},
+	{('"' ^ '&') * ones, ('"' | '&') * ones, ('<' ^ '>') * ones, ('<' | '>') * ones, standing(`"\<>&`)},
+}
+
+func standing(special string) (stands [256]bool) {
+	for b := ' '; b < utf8.RuneSelf; b++ {
+		stands[b] = !strings.ContainsRune(special, b)
+	}
+	return stands
+}
+
+func charsetFor(html bool) *charset {
+	if html {
+		return &sets[1]
+	}
+	return &sets[0]
 }
 
 // special returns the highest bits of the bytes of x that are of the set, or
@@ -215,6 +253,20 @@ func (c *charset) special(x uint64) uint64 {
 
 // zero finds the bytes of x that are zero.
 func zero(x uint64) uint64 { return (x - ones) &^ x }
+
+// skip returns where the first byte from i on is that is of the set, or not
+// ASCII.
+func (c *charset) skip(b []byte, i int) int {
+	for ; i+8 <= len(b); i += 8 {
+		if found := c.special(binary.LittleEndian.Uint64(b[i:])); found != 0 {
+			return i + bits.TrailingZeros64(found)/8
+		}
+	}
+	for i < len(b) && c.stands[b[i]] {
+		i++
+	}
+	return i
+}
 
 // plain returns how many bytes from the start are ASCII and stand for
 // themselves.
@@ -227,38 +279,5 @@ func plain(s string, html bool) int {
 
 // plainWords is plain eight bytes at a time.
 func plainWords(s string, html bool) int {
-	set := &sets[0]
-	if html {
-		set = &sets[1]
-	}
-	b := unsafe.Slice(unsafe.StringData(s), len(s))
-	i := 0
-	for ; i+8 <= len(b); i += 8 {
-		if found := set.special(binary.LittleEndian.Uint64(b[i:])); found != 0 {
-			return i + bits.TrailingZeros64(found)/8
-		}
-	}
-	return plainTail(s, i, html)
-}
-
-// plainTail is plain from i on, byte by byte.
-func plainTail(s string, i int, html bool) int {
-	table := &stands[0]
-	if html {
-		table = &stands[1]
-	}
-	for i < len(s) && table[s[i]] {
-		i++
-	}
-	return i
-}
-
-// stands says which bytes stand for themselves, without HTML and with it.
-var stands = [2][256]bool{standing(`"\`), standing(`"\<>&`)}
-
-func standing(special string) (stands [256]bool) {
-	for b := ' '; b < utf8.RuneSelf; b++ {
-		stands[b] = !strings.ContainsRune(special, b)
-	}
-	return stands
+	return charsetFor(html).skip(unsafe.Slice(unsafe.StringData(s), len(s)), 0)
 }

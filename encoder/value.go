@@ -300,10 +300,6 @@ func (c *cursor) mapping(dst []byte, p *plan, m unsafe.Pointer) []byte {
 		word := m // m itself would be moved to the heap in any case
 		return c.cycle(dst, p, unsafe.Pointer(&word), false)
 	}
-	if p.userKeys && c.callsUser() {
-		word := m
-		return c.pause(dst, frame{at: atValue, plan: p, x: unsafe.Pointer(&word)})
-	}
 	dst = append(dst, '{')
 	e := c.entriesOf(p, m)
 	if e == nil {
@@ -319,6 +315,9 @@ func (c *cursor) entries(dst []byte, e *entries, any bool) []byte {
 	elem := e.plan.elem
 	for !e.complete {
 		if c.full(dst) {
+			return c.pause(dst, frame{at: atEntries, entries: e})
+		}
+		if e.plan.userKeys && c.callsUser() {
 			return c.pause(dst, frame{at: atEntries, entries: e})
 		}
 		cost, err := e.collect()
