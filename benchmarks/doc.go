@@ -4,10 +4,13 @@
 //	go test -run '^$' -bench . ./benchmarks/...
 //
 // BenchmarkEncode and BenchmarkEncodeParallel encode the same values by every
-// JSON encoder, checking what comes out while they do. BenchmarkStopTheWorld
-// encodes 18 MB over and over while the world is stopped again and again, and
-// reports how long the world took to stop. BenchmarkProbes starts the servers
-// of examples/starvation, floods them, and reports what became of the probes.
+// JSON encoder, checking what comes out while they do. BenchmarkQuantum,
+// BenchmarkWakeup and BenchmarkStopTheWorld look at what an encode does to
+// others: how long they wait for a turn, by how much they wake up too late, and
+// how long the world takes to stop. BenchmarkFairness looks at a small response
+// beside large ones, BenchmarkFirst at the first of a process.
+// BenchmarkProbes starts the servers of examples/starvation, floods them, and
+// reports what became of the probes.
 //
 // results.sh makes every published figure with the server and its load on
 // cores of their own; RESULTS.md says how.

@@ -96,7 +96,7 @@ func settle() {
 // type, compares the output in full, and returns its length.
 func firstLength(b *testing.B, variant variant, encode func(*output, any) error, v any, want []byte) int {
 	b.Helper()
-	first, err := bytesOf(encode, v)
+	first, err := bytesOf(encode, v, len(want))
 	if err != nil {
 		b.Fatal(err)
 	}

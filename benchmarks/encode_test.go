@@ -79,7 +79,7 @@ func TestVariantsKeepTheirFidelity(t *testing.T) {
 				continue
 			}
 			t.Run(p.name()+"/"+variant.String(), func(t *testing.T) {
-				got, err := bytesOf(variant.start(t), value)
+				got, err := bytesOf(variant.start(t), value, len(want))
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -104,7 +104,7 @@ func TestInexactVariantsAreInexact(t *testing.T) {
 		if variant.fidelity == exact || value == nil {
 			continue
 		}
-		got, err := bytesOf(variant.start(t), value)
+		got, err := bytesOf(variant.start(t), value, len(want))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -126,7 +126,7 @@ func TestProbelaneIsExactForLargePayloads(t *testing.T) {
 			if variant.name != "probelane-Marshal" && variant.name != "probelane-Encode" {
 				continue
 			}
-			got, err := bytesOf(variant.start(t), v)
+			got, err := bytesOf(variant.start(t), v, len(want))
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -214,9 +214,9 @@ func size(encode func(*output, any) error, v any) (int, error) {
 	return out.n, err
 }
 
-// bytesOf encodes v and returns the bytes.
-func bytesOf(encode func(*output, any) error, v any) ([]byte, error) {
-	var kept []byte
+// bytesOf encodes v and returns the bytes, about n of them.
+func bytesOf(encode func(*output, any) error, v any, n int) ([]byte, error) {
+	kept := make([]byte, 0, n+1) // one for a newline
 	err := encode(&output{kept: &kept}, v)
 	return kept, err
 }

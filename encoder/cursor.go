@@ -40,9 +40,11 @@ type cursor struct {
 	// one comparison that they make anyway.
 	limit int
 
-	recent *plan       // the one that was asked for last
-	opened []*sequence // that have to be closed
-	flush  bool        // what was appended so far should not wait any longer
+	recent *plan             // the one that was asked for last
+	maps   int               // small ones that were sorted
+	orders *[orders][]string // keys of the last map of each size
+	opened []*sequence       // that have to be closed
+	flush  bool              // what was appended so far should not wait any longer
 
 	mark      place // where the search for cycles looks back to
 	markDepth int

@@ -32,6 +32,7 @@ type entries struct {
 	taken    int
 	complete bool
 	batch    []entry
+	known    []string      // the keys, if their order was known beforehand; then batch is empty
 	values   reflect.Value // a slice, where the entries' values are
 	anys     []any         // the same for values of type any
 	strings  []string      // and for strings
@@ -49,11 +50,15 @@ type entry struct {
 
 func newEntry(key string, value unsafe.Pointer) entry {
 	var start uint64
-	if len(key) >= 8 {
-		start = binary.BigEndian.Uint64(unsafe.Slice(unsafe.StringData(key), len(key)))
-	} else {
-		for i := range len(key) {
-			start |= uint64(key[i]) << (56 - 8*i)
+	b := unsafe.Slice(unsafe.StringData(key), len(key))
+	switch n := len(b); {
+	case n >= 8:
+		start = binary.BigEndian.Uint64(b)
+	case n >= 4: // the last four may overlap the first, and are the same there
+		start = uint64(binary.BigEndian.Uint32(b))<<32 | uint64(binary.BigEndian.Uint32(b[n-4:]))<<(64-8*n)
+	default:
+		for i := range n {
+			start |= uint64(b[i]) << (56 - 8*i)
 		}
 	}
 	return entry{start, key, value}
@@ -87,7 +92,7 @@ var entryPool = sync.Pool{New: func() any { return new(entries) }}
 
 // entriesOf returns the entries of the map whose header is m, nil if there are
 // none. Those of a small map are complete.
-func (p *plan) entriesOf(m unsafe.Pointer) *entries {
+func (c *cursor) entriesOf(p *plan, m unsafe.Pointer) *entries {
 	n := len(*(*map[int]int)(unsafe.Pointer(&m))) // every map's length is in one place
 	switch {
 	case n == 0:
@@ -100,7 +105,11 @@ func (p *plan) entriesOf(m unsafe.Pointer) *entries {
 	switch p.layout {
 	case stringToString:
 		// Maps of one layout, whatever their types are called.
-		for k, v := range *(*map[string]string)(unsafe.Pointer(&m)) {
+		m := *(*map[string]string)(unsafe.Pointer(&m))
+		if e.known, e.strings = inOrder(m, c.order(n), e.known, e.strings); len(e.known) > 0 {
+			return e
+		}
+		for k, v := range m {
 			e.batch = append(e.batch, newEntry(k, nil))
 			e.strings = append(e.strings, v)
 		}
@@ -108,7 +117,11 @@ func (p *plan) entriesOf(m unsafe.Pointer) *entries {
 			e.batch[i].value = unsafe.Pointer(&e.strings[i])
 		}
 	case stringToAny:
-		for k, v := range *(*map[string]any)(unsafe.Pointer(&m)) {
+		m := *(*map[string]any)(unsafe.Pointer(&m))
+		if e.known, e.anys = inOrder(m, c.order(n), e.known, e.anys); len(e.known) > 0 {
+			return e
+		}
+		for k, v := range m {
 			e.batch = append(e.batch, newEntry(k, nil))
 			e.anys = append(e.anys, v)
 		}
@@ -122,7 +135,55 @@ func (p *plan) entriesOf(m unsafe.Pointer) *entries {
 		e.batch = appendEntries(e.batch, p, p.rangeOver(m), e.values)
 	}
 	sortEntries(e.batch)
+	if p.layout != other {
+		c.remember(e.batch)
+	}
 	return e
+}
+
+const (
+	// orders is the size from which maps are not remembered.
+	orders = 32
+	// patience is how many maps are written before the first is remembered: for
+	// a small value it is not worth the memory.
+	patience = 8
+)
+
+// order returns the keys of the last map of n entries. The maps of a document
+// that were objects once have the same keys again and again, and to look up each
+// is faster than to sort them anew.
+func (c *cursor) order(n int) []string {
+	if c.orders == nil || n >= orders {
+		return nil
+	}
+	return c.orders[n]
+}
+
+func (c *cursor) remember(b []entry) {
+	if c.maps++; c.maps < patience || len(b) >= orders {
+		return
+	}
+	if c.orders == nil {
+		c.orders = new([orders][]string)
+	}
+	keys := c.orders[len(b)][:0]
+	for i := range b {
+		keys = append(keys, b[i].key)
+	}
+	c.orders[len(b)] = keys
+}
+
+// inOrder appends the keys and the values of m, if its keys are those.
+func inOrder[V any](m map[string]V, keys, known []string, values []V) ([]string, []V) {
+	for _, k := range keys {
+		v, ok := m[k]
+		if !ok {
+			clear(values)
+			return known[:0], values[:0]
+		}
+		values = append(values, v)
+	}
+	return append(known, keys...), values
 }
 
 // rangeOver is apart from entriesOf, whose m it would move to the heap.
@@ -146,19 +207,27 @@ func (e *entries) free() {
 		return
 	}
 	clear(e.batch)
+	clear(e.known)
 	clear(e.anys)
 	clear(e.strings)
 	if e.values.IsValid() {
 		e.values.Clear()
 	}
-	e.batch, e.anys, e.strings = e.batch[:0], e.anys[:0], e.strings[:0]
+	e.batch, e.known, e.anys, e.strings = e.batch[:0], e.known[:0], e.anys[:0], e.strings[:0]
 	e.plan.pool().Put(e)
 }
 
 // next takes the entry with the least key. It reports false behind the last.
 func (e *entries) next() (key string, value unsafe.Pointer, ok bool) {
 	if e.iter == nil {
-		if e.taken == len(e.batch) {
+		if i := e.taken; i < len(e.known) {
+			e.taken++
+			if e.plan.layout == stringToAny {
+				return e.known[i], unsafe.Pointer(&e.anys[i]), true
+			}
+			return e.known[i], unsafe.Pointer(&e.strings[i]), true
+		}
+		if e.taken == e.len {
 			return "", nil, false
 		}
 		first := e.batch[e.taken]

@@ -58,30 +58,29 @@ func numeric(t reflect.Type) (width int, ok bool) {
 }
 
 // simpleName reports whether a field's name needs no escape of any kind.
-func simpleName(s string) bool { return plain(s, true, false) == len(s) }
+func simpleName(s string) bool { return plain(s, true) == len(s) }
 
 // numbers appends runs of the elements from i on while they last and the
 // quantum does. It returns where it has got to; the rest goes one by one.
 func (c *cursor) numbers(dst []byte, p *plan, x unsafe.Pointer, i, n int) ([]byte, int) {
+	if i == 0 {
+		// The bracket may be on its way already, and a comma takes the place of
+		// sonic's.
+		dst, i = c.value(dst, p, x, true), 1
+	}
 	run := new(sliceHeader)
 	v := reflect.NewAt(p.slice, unsafe.Pointer(run)).Interface()
 	for n-i >= minRun && !c.full(dst) {
 		run.len = min(n-i, max((c.limit-len(dst))/p.width, minRun))
 		run.cap = run.len
 		run.data = unsafe.Add(x, uintptr(i)*p.size)
-		at := len(dst)
-		if i == 0 {
-			at-- // sonic writes the bracket, too
-		}
-		out := dst[:at]
+		out := dst
 		if err := encoder.EncodeInto(&out, v, encoder.NoEncoderNewline); err != nil {
 			return dst, i // a NaN; going one by one finds which
 		}
 		// Where sonic has no code of its own it adds a newline all the same.
 		out = bytes.TrimSuffix(out, []byte("\n"))
-		if i > 0 {
-			out[at] = ','
-		}
+		out[len(dst)] = ','
 		dst = out[:len(out)-1]
 		i += run.len
 	}

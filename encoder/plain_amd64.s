@@ -1,14 +1,13 @@
 #include "textflag.h"
 
-// func plainBlocks(s *byte, n int, set *byteset, beyond uint32) int
+// func plainBlocks(s *byte, n int, set *byteset) int
 //
 // SSE2, which every amd64 has: sixteen bytes at a time. Go's assembler names
 // the operands source first.
-TEXT ·plainBlocks(SB), NOSPLIT, $0-40
+TEXT ·plainBlocks(SB), NOSPLIT, $0-32
 	MOVQ s+0(FP), SI
 	MOVQ n+8(FP), CX
 	MOVQ set+16(FP), DX
-	MOVL beyond+24(FP), R8
 	MOVOU (DX), X8    // the last control character
 	MOVOU 16(DX), X9  // a backslash
 	MOVOU 32(DX), X10 // a bit to ignore
@@ -20,8 +19,7 @@ TEXT ·plainBlocks(SB), NOSPLIT, $0-40
 
 loop:
 	MOVOU (SI)(AX*1), X0
-	PMOVMSKB X0, R9
-	ANDL R8, R9       // bytes beyond ASCII
+	PMOVMSKB X0, R9   // bytes beyond ASCII
 	MOVO X0, X1
 	PMINUB X8, X1
 	PCMPEQB X0, X1    // those that the minimum has left
@@ -54,5 +52,5 @@ found:
 	ADDQ R10, AX
 
 done:
-	MOVQ AX, ret+32(FP)
+	MOVQ AX, ret+24(FP)
 	RET

@@ -5,4 +5,4 @@ package encoder
 // minWide and plainWide: eight bytes are as wide as it gets here.
 const minWide = 8
 
-func plainWide(s string, html, unicode bool) int { return plainWords(s, html, unicode) }
+func plainWide(s string, html bool) int { return plainWords(s, html) }

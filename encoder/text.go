@@ -35,7 +35,7 @@ func (c *cursor) text(dst []byte, s string, i int) []byte {
 		}
 		end := textCut(s, i, min(c.limit-len(dst), len(s)-i, textPiece))
 		piece, html := s[i:end], !c.format.plainHTML
-		dst = appendText(dst, piece, plain(piece, html, false), html)
+		dst = appendText(dst, piece, plain(piece, html), html)
 		i = end
 	}
 	return append(dst, '"')
@@ -92,8 +92,9 @@ func appendString(dst []byte, s string, html bool) []byte {
 // dst is of no use.
 func copyPlain(dst []byte, s string, html bool) int {
 	if len(s) >= minWide {
-		copy(dst, s)
-		return plainWide(s, html, false)
+		n := plainWide(s, html)
+		copy(dst, s[:n])
+		return n
 	}
 	set := &sets[0]
 	if html {
@@ -118,7 +119,7 @@ func copyPlain(dst []byte, s string, html bool) int {
 	default:
 		copy(dst, b)
 	}
-	return plainTail(s, 0, html, false)
+	return plainTail(s, 0, html)
 }
 
 // escapes are what stands for the bytes below 0x80 that cannot stand for
@@ -134,60 +135,60 @@ var escapes = func() (e [utf8.RuneSelf]string) {
 }()
 
 // appendText appends what is between the quotation marks of a JSON string. The
-// first n bytes are known to stand for themselves.
-func appendText(dst []byte, s string, n int, html bool) []byte {
-	broken := false
-	for {
-		if n < len(s) && s[n] >= utf8.RuneSelf && !broken {
-			if wellFormed(s[n:]) {
-				return appendUnicode(dst, s, html)
-			}
-			broken = true // not to be asked again for what is left
-		}
-		dst = append(dst, s[:n]...)
-		if n == len(s) {
-			return dst
-		}
-		size := 1
-		if b := s[n]; b < utf8.RuneSelf {
-			dst = append(dst, escapes[b]...)
+// first i bytes are known to stand for themselves.
+func appendText(dst []byte, s string, i int, html bool) []byte {
+	start := 0 // of what has not been appended yet
+	for i < len(s) {
+		escape, size := "", 1
+		if b := s[i]; b < utf8.RuneSelf {
+			escape = escapes[b]
+		} else if n := unicodeRun(s[i:]); n > 0 {
+			i += n
+			i += plain(s[i:], html)
+			continue
+		} else if r, n := utf8.DecodeRuneInString(s[i:]); n == 1 {
+			escape = `\ufffd`
+		} else if size = n; r == '\u2028' {
+			escape = `\u2028`
 		} else {
-			var r rune
-			r, size = utf8.DecodeRuneInString(s[n:])
-			switch {
-			case r == utf8.RuneError && size == 1:
-				dst = append(dst, `\ufffd`...)
-			case r == '\u2028':
-				dst = append(dst, `\u2028`...)
-			case r == '\u2029':
-				dst = append(dst, `\u2029`...)
-			default:
-				dst = append(dst, s[n:n+size]...)
+			escape = `\u2029`
+		}
+		dst = append(dst, s[start:i]...)
+		dst = append(dst, escape...)
+		i += size
+		start = i
+		i += plain(s[i:], html)
+	}
+	return append(dst, s[start:]...)
+}
+
+// unicodeRun returns how many bytes from the start are characters beyond ASCII
+// that stand for themselves: UTF-8, and no separator of lines or paragraphs.
+// Those of two and three bytes are nearly all there are, and are looked at here
+// a few times faster than by decoding them.
+func unicodeRun(s string) int {
+	i := 0
+	for i < len(s) && s[i] >= utf8.RuneSelf {
+		switch lead := s[i]; {
+		case lead >= 0xc2 && lead <= 0xdf && i+1 < len(s) && continues(s[i+1]):
+			i += 2
+		case lead >= 0xe1 && lead <= 0xef && lead != 0xed && i+2 < len(s) && continues(s[i+1]) && continues(s[i+2]):
+			if lead == 0xe2 && s[i+1] == 0x80 && s[i+2]&^1 == 0xa8 {
+				return i
 			}
+			i += 3
+		default:
+			_, size := utf8.DecodeRuneInString(s[i:])
+			if size == 1 {
+				return i
+			}
+			i += size
 		}
-		s = s[n+size:]
-		n = plain(s, html, false)
 	}
+	return i
 }
 
-// wellFormed reports whether all characters of s beyond ASCII stand for
-// themselves.
-func wellFormed(s string) bool {
-	return utf8.ValidString(s) && !strings.Contains(s, "\u2028") && !strings.Contains(s, "\u2029")
-}
-
-// appendUnicode is appendText for what is well-formed.
-func appendUnicode(dst []byte, s string, html bool) []byte {
-	for {
-		n := plain(s, html, true)
-		dst = append(dst, s[:n]...)
-		if n == len(s) {
-			return dst
-		}
-		dst = append(dst, escapes[s[n]]...)
-		s = s[n+1:]
-	}
-}
+func continues(b byte) bool { return b&0xc0 == 0x80 }
 
 // charset is what cannot stand for itself besides control characters: a
 // backslash, and two more bytes of which a bit is ignored. Eight bytes are
@@ -209,69 +210,54 @@ var sets = [2]charset{
 // special returns the highest bits of the bytes of x that are of the set, or
 // not ASCII. A borrow may also set that of a byte above one, but not below.
 func (c *charset) special(x uint64) uint64 {
-	return (c.ascii(x) | x) & highs
-}
-
-// ascii is special for those that are ASCII, with other bits set as well.
-func (c *charset) ascii(x uint64) uint64 {
-	return ((x - ' '*ones) &^ x) | zero(x^'\\'*ones) | zero((x|c.ignore1)^c.byte1) | zero((x|c.ignore2)^c.byte2)
+	return (((x - ' '*ones) &^ x) | zero(x^'\\'*ones) | zero((x|c.ignore1)^c.byte1) | zero((x|c.ignore2)^c.byte2) | x) & highs
 }
 
 // zero finds the bytes of x that are zero.
 func zero(x uint64) uint64 { return (x - ones) &^ x }
 
-// plain returns how many bytes from the start stand for themselves. With
-// unicode those beyond ASCII do.
-func plain(s string, html, unicode bool) int {
+// plain returns how many bytes from the start are ASCII and stand for
+// themselves.
+func plain(s string, html bool) int {
 	if len(s) >= minWide {
-		return plainWide(s, html, unicode)
+		return plainWide(s, html)
 	}
-	return plainWords(s, html, unicode)
+	return plainWords(s, html)
 }
 
 // plainWords is plain eight bytes at a time.
-func plainWords(s string, html, unicode bool) int {
-	set, beyond := &sets[0], uint64(highs)
+func plainWords(s string, html bool) int {
+	set := &sets[0]
 	if html {
 		set = &sets[1]
-	}
-	if unicode {
-		beyond = 0
 	}
 	b := unsafe.Slice(unsafe.StringData(s), len(s))
 	i := 0
 	for ; i+8 <= len(b); i += 8 {
-		x := binary.LittleEndian.Uint64(b[i:])
-		if found := set.ascii(x)&highs | x&beyond; found != 0 {
+		if found := set.special(binary.LittleEndian.Uint64(b[i:])); found != 0 {
 			return i + bits.TrailingZeros64(found)/8
 		}
 	}
-	return plainTail(s, i, html, unicode)
+	return plainTail(s, i, html)
 }
 
 // plainTail is plain from i on, byte by byte.
-func plainTail(s string, i int, html, unicode bool) int {
-	way := 0
-	if unicode {
-		way = 1
-	}
+func plainTail(s string, i int, html bool) int {
+	table := &stands[0]
 	if html {
-		way += 2
+		table = &stands[1]
 	}
-	for table := &stands[way]; i < len(s) && table[s[i]]; {
+	for i < len(s) && table[s[i]] {
 		i++
 	}
 	return i
 }
 
-// stands says which bytes stand for themselves, for each way to ask plain.
-var stands = [4][256]bool{
-	standing(`"\`, utf8.RuneSelf), standing(`"\`, 256),
-	standing(`"\<>&`, utf8.RuneSelf), standing(`"\<>&`, 256),
-}
+// stands says which bytes stand for themselves, without HTML and with it.
+var stands = [2][256]bool{standing(`"\`), standing(`"\<>&`)}
 
-func standing(special string, end int) (stands [256]bool) {
-	for b := ' '; int(b) < end; b++ {
+func standing(special string) (stands [256]bool) {
+	for b := ' '; b < utf8.RuneSelf; b++ {
 		stands[b] = !strings.ContainsRune(special, b)
 	}
 	return stands

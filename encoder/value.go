@@ -305,7 +305,7 @@ func (c *cursor) mapping(dst []byte, p *plan, m unsafe.Pointer) []byte {
 		return c.pause(dst, frame{at: atValue, plan: p, x: unsafe.Pointer(&word)})
 	}
 	dst = append(dst, '{')
-	e := p.entriesOf(m)
+	e := c.entriesOf(p, m)
 	if e == nil {
 		return append(dst, '}')
 	}

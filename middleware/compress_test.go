@@ -363,7 +363,7 @@ func TestWhatIsEncodedAlreadyIsLeftAlone(t *testing.T) {
 
 func TestNothingIsCompressedTwice(t *testing.T) {
 	for name, wrap := range map[string]func(*gin.Context, io.Writer) gin.ResponseWriter{
-		"a writer with Unwrap": func(c *gin.Context, z io.Writer) gin.ResponseWriter { return &unwrapped{zipped{c.Writer, z}} },
+		"a writer with Unwrap": func(c *gin.Context, z io.Writer) gin.ResponseWriter { return &unwrapping{zipped{c.Writer, z}} },
 		"a writer without":     func(c *gin.Context, z io.Writer) gin.ResponseWriter { return &zipped{c.Writer, z} },
 	} {
 		for _, announced := range []bool{true, false} {
@@ -392,10 +392,10 @@ func TestNothingIsCompressedTwice(t *testing.T) {
 	}
 }
 
-// unwrapped is a gzip middleware's writer with Unwrap.
-type unwrapped struct{ zipped }
+// unwrapping is a gzip middleware's writer with Unwrap.
+type unwrapping struct{ zipped }
 
-func (w *unwrapped) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+func (w *unwrapping) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 func TestErrorsAreNotCompressed(t *testing.T) {
 	panics := marshalerFunc(func() ([]byte, error) { panic("marshaler") })

@@ -41,21 +41,24 @@ var holders = map[string]func(c *gin.Context, begun chan<- struct{}, goOn <-chan
 	},
 }
 
-// slow is a large value that waits half-way.
+// half is more than a quantum, and so little that twelve of them leave room.
+var half = rows(1500)
+
+// slow is a value that waits half-way.
 func slow(begun chan<- struct{}, goOn <-chan struct{}) any {
-	return []any{rows(3000), marshalerFunc(func() ([]byte, error) {
+	return []any{half, marshalerFunc(func() ([]byte, error) {
 		begun <- struct{}{}
 		<-goOn
 		return []byte("1"), nil
-	}), rows(3000)}
+	}), half}
 }
 
 func TestWhoOnlyWaitsKeepsNobodyOut(t *testing.T) {
-	const many = 40
+	const many = 12 // more than there are processors
 	for name, hold := range holders {
 		t.Run(name, func(t *testing.T) {
 			begun, goOn := make(chan struct{}, many), make(chan struct{})
-			large := rows(20_000)
+			large := rows(8_000)
 			r := spoken()
 			r.GET("/hold", func(c *gin.Context) { hold(c, begun, goOn) })
 			r.GET("/small", func(c *gin.Context) { c.JSON(200, "small") })
@@ -91,7 +94,7 @@ func TestWhoOnlyWaitsKeepsNobodyOut(t *testing.T) {
 // TestWhatComesAfterAHandlersEndIsBookedToNobody has middleware outside of the
 // guard's Handler write what the guard still watches, its request having left.
 func TestWhatComesAfterAHandlersEndIsBookedToNobody(t *testing.T) {
-	large := rows(20_000)
+	large := rows(4_000) // more than a light route answers
 	piece := make([]byte, 1<<20)
 	late := map[string]func(*gin.Context){
 		"a long write":    func(c *gin.Context) { _, _ = c.Writer.Write(piece) },
@@ -143,7 +146,7 @@ func TestWhatComesAfterAHandlersEndIsBookedToNobody(t *testing.T) {
 	}
 	// Everybody still finds room.
 	var group sync.WaitGroup
-	for range 20 {
+	for range 10 {
 		group.Go(func() {
 			resp, err := http.Get(srv.URL + "/much?late=")
 			if err != nil {

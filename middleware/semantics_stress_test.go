@@ -33,19 +33,19 @@ type guise struct {
 }
 
 // take returns a value that is the request's own until it is given back.
-func take(pool *sync.Pool) []guise {
-	v := pool.Get().([]guise)
-	for i := range v {
-		v[i].S = "a text that only this request may see"
+func take(pool *sync.Pool) *[]guise {
+	v := pool.Get().(*[]guise)
+	for i := range *v {
+		(*v)[i].S = "a text that only this request may see"
 	}
 	return v
 }
 
 // giveBack changes all of a value as soon as its answer has returned, and has
 // other requests use it.
-func giveBack(pool *sync.Pool, v []guise) {
-	for i := range v {
-		v[i].S = "changed"
+func giveBack(pool *sync.Pool, v *[]guise) {
+	for i := range *v {
+		(*v)[i].S = "changed"
 	}
 	pool.Put(v)
 }
@@ -65,7 +65,7 @@ func TestMixedRequests(t *testing.T) {
 	sizes := map[string]int{"small": 3, "held": 100, "large": 600}
 	pools, wants := map[string]*sync.Pool{}, map[string][]byte{}
 	for size, n := range sizes {
-		pools[size] = &sync.Pool{New: func() any { return make([]guise, n) }}
+		pools[size] = &sync.Pool{New: func() any { return new(make([]guise, n)) }}
 		wants[size] = jsonOf(t, take(pools[size]))
 	}
 	ends := map[string]any{"whole": nil, "error": math.NaN()}
@@ -223,7 +223,7 @@ func TestAValueIsItsHandlersAgainWhateverEndsTheAnswer(t *testing.T) {
 		"a panic":        func() (int, error) { panic(errRefused) },
 		"runtime.Goexit": func() (int, error) { runtime.Goexit(); return 0, nil },
 	}
-	pool := &sync.Pool{New: func() any { return make([]guise, 3000) }}
+	pool := &sync.Pool{New: func() any { return new(make([]guise, 3000)) }}
 	want := jsonOf(t, take(pool))
 	r := spoken()
 	r.GET("/whole", func(c *gin.Context) {

@@ -38,11 +38,11 @@ func small(more ...encoder.Option) Option {
 // beyond is two and a half times what is held back.
 func beyond() []row { return rows(1000) }
 
-// endless is 3 GB of JSON in no memory at all.
-func endless() []struct{} { return make([]struct{}, 1<<30) }
+// endless is 800 MB of JSON in no memory at all. An encoder lets 20 of them wait.
+func endless() []struct{} { return make([]struct{}, 1<<28) }
 
-// flood keeps the guard's encoder busy with n values that have no end, until
-// it is told to stop. Their turns are all that a value behind them waits for.
+// flood keeps the guard's encoder busy with n values, again and again, until it
+// is told to stop. Their turns are all that a value behind them waits for.
 func (s *served) flood(n int) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	accepted := func() int64 {
@@ -53,8 +53,8 @@ func (s *served) flood(n int) (stop func()) {
 	var group sync.WaitGroup
 	for range n {
 		group.Go(func() {
-			err := encoder.ErrOverloaded // by the others
-			for errors.Is(err, encoder.ErrOverloaded) {
+			var err error
+			for err == nil || errors.Is(err, encoder.ErrOverloaded) { // by the others
 				_, err = s.guard.enc.Encode(ctx, io.Discard, endless())
 			}
 			if !errors.Is(err, context.Canceled) {
@@ -62,7 +62,7 @@ func (s *served) flood(n int) (stop func()) {
 			}
 		})
 	}
-	until(s.t, func() bool { return accepted() == before+int64(n) })
+	until(s.t, func() bool { return accepted() >= before+int64(n) })
 	return func() {
 		cancel()
 		group.Wait()
@@ -134,7 +134,7 @@ func TestAnOverloadedEncoderRefuses(t *testing.T) {
 func TestAClientThatLeavesWhileItsValueIsQueued(t *testing.T) {
 	r, all := recorded()
 	r.GET("/", func(c *gin.Context) { JSON(c, 200, endless()) })
-	s := serve(t, r, small(encoder.WithHold(1<<30)))
+	s := serve(t, r, small(encoder.WithHold(32<<20)))
 	defer s.flood(16)()
 	for _, p := range protocols {
 		t.Run(p.name, func(t *testing.T) {
@@ -176,8 +176,8 @@ func TestAClientThatLeavesWhileItsValueIsStreamed(t *testing.T) {
 			}
 			leave()
 			resp.Body.Close()
-			if e := await(t, all); len(e.errs) != 1 || e.size < 4*testHold {
-				t.Errorf("in the handler: %+v, want an error after %d bytes at least", e, 4*testHold)
+			if e := await(t, all); len(e.errs) != 1 || e.size <= 0 {
+				t.Errorf("in the handler: %+v, want an error after some bytes", e)
 			}
 			s.idle()
 		})
@@ -462,7 +462,7 @@ func TestMarshalersThatWaitForALockKeepItsHolderFromNothing(t *testing.T) {
 }
 
 func TestAMarshalerMayCallTheEncoder(t *testing.T) {
-	inner := rows(500)
+	inner := rows(200)
 	text, _ := json.Marshal(inner)
 	plain := []any{rows(300), json.RawMessage(text), beyond()}
 	calls := map[string]func(g *Guard) ([]byte, error){
@@ -498,17 +498,19 @@ func TestAMarshalerMayCallTheEncoder(t *testing.T) {
 func TestCloseLetsFinishWhatRunsAndRefusesWhatComes(t *testing.T) {
 	for _, p := range protocols {
 		t.Run(p.name, func(t *testing.T) {
-			large := rows(200_000) // more than sockets and windows take
+			goOn := make(chan struct{})
+			large := beyond()
+			running := []any{large, marshalerFunc(func() ([]byte, error) { <-goOn; return []byte("1"), nil }), large}
 			r := spoken()
-			r.GET("/large", func(c *gin.Context) { JSON(c, 200, large) })
+			r.GET("/running", func(c *gin.Context) { JSON(c, 200, running) })
 			for _, w := range ways {
-				r.GET("/late/"+w.name, func(c *gin.Context) { w.answer(c, 200, large[:20_000]) })
-				r.GET("/admitted/"+w.name, func(c *gin.Context) { w.answer(c, 200, large[:20_000]) })
+				r.GET("/late/"+w.name, func(c *gin.Context) { w.answer(c, 200, large) })
+				r.GET("/admitted/"+w.name, func(c *gin.Context) { w.answer(c, 200, large) })
 			}
 			r.GET("/small", func(c *gin.Context) { JSON(c, 200, large[:1]) })
-			s := serve(t, r, WithEncoder(encoder.WithWorkers(1)), WithExempt("/small", "/late/middleware.JSON", "/late/c.JSON", "/late/c.PureJSON"))
+			s := serve(t, r, small(), WithExempt("/small", "/late/middleware.JSON", "/late/c.JSON", "/late/c.PureJSON"))
 			v := s.over(p)
-			resp, err := v.open(t.Context(), "GET", "/large")
+			resp, err := v.open(t.Context(), "GET", "/running")
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -531,7 +533,7 @@ func TestCloseLetsFinishWhatRunsAndRefusesWhatComes(t *testing.T) {
 			for _, w := range ways {
 				v.wantRefused("/admitted/" + w.name)
 				if w.name == "c.JSON" {
-					v.wantWhole(w, "/late/c.JSON", jsonOf(t, large[:20_000]))
+					v.wantWhole(w, "/late/c.JSON", jsonOf(t, large))
 				} else if w.streams {
 					v.wantRefused("/late/" + w.name)
 				}
@@ -540,8 +542,9 @@ func TestCloseLetsFinishWhatRunsAndRefusesWhatComes(t *testing.T) {
 			if len(closed) > 0 {
 				t.Errorf("Close returned %v, though a response is not complete", <-closed)
 			}
+			close(goOn)
 			rest, err := io.ReadAll(resp.Body)
-			if want := jsonOf(t, large); err != nil || !bytes.Equal(append(first, rest...), want) {
+			if want := jsonOf(t, []any{large, 1, large}); err != nil || !bytes.Equal(append(first, rest...), want) {
 				t.Errorf("what was running: %d bytes, %v; want %d", len(first)+len(rest), err, len(want))
 			}
 			for range closers {
@@ -575,9 +578,12 @@ func TestHEADOfAnyLength(t *testing.T) {
 		if w.name != "c.PureJSON" && a.length != int64(len(want)) {
 			t.Errorf("HEAD of a small value: %v, want the length %d", a, len(want))
 		}
+		if !w.streams {
+			return // it encodes all of it
+		}
 		before := s.guard.Stats().Encoder.Bytes
 		a = head("/" + w.name + "/large")
-		if n := s.guard.Stats().Encoder.Bytes - before; w.streams && (a.length != -1 || n > 2*encoder.DefaultHold) {
+		if n := s.guard.Stats().Encoder.Bytes - before; a.length != -1 || n > 2*encoder.DefaultHold {
 			t.Errorf("HEAD of a large value: %d bytes were encoded for %v; want no length", n, a)
 		}
 		v.wantWhole(w, "/"+w.name+"/small", want) // on the same connection
