@@ -115,7 +115,9 @@ func TestPublished(t *testing.T) {
 	if out, err := exec.Command("go", "test", "-vet=off", "-c", "-o", program, "-overlay", config, "./published").CombinedOutput(); err != nil {
 		t.Fatalf("go test: %v\n%s", err, out)
 	}
-	out, err := exec.Command(program, "-test.v").CombinedOutput()
+	// In a bubble of synctest the time of a wait for a worker outside of it is
+	// over at once.
+	out, err := exec.Command(program, "-test.v", "-test.skip=^TestSynctestMarshal$").CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v\n%s", err, failures(out))
 	}
