@@ -96,6 +96,13 @@ func sonicNumbers() bool {
 	return sonicWins
 }
 
+func numbersBy() string {
+	if sonicNumbers() {
+		return "sonic"
+	}
+	return "strconv"
+}
+
 var (
 	sonicTried sync.Once
 	sonicWins  bool

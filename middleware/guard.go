@@ -51,6 +51,7 @@ func New(opts ...Option) (*Guard, error) {
 	if err != nil {
 		return nil, err
 	}
+	encoder.Warm(cfg.warm...)
 	g := &Guard{cfg: cfg, enc: enc, probes: probes, server: srv, log: cfg.log, held: enc.Held()}
 	g.gate = admission.New(admission.Config{
 		Floor:       floor,

@@ -57,6 +57,7 @@ type config struct {
 	readsFor    time.Duration
 	exempt      map[string]bool
 	encoder     []encoder.Option
+	warm        []any
 	probe       []probe.Option
 	server      server.Config
 	log         *slog.Logger
@@ -151,6 +152,13 @@ func WithExempt(routes ...string) Option {
 // WithEncoder sets options of the encoder, for instance its hold.
 func WithEncoder(opts ...encoder.Option) Option {
 	return func(c *config) { c.encoder = append(c.encoder, opts...) }
+}
+
+// WithWarm has New prepare to encode values of the types of these, as
+// encoder.Warm does, so that the first responses need not. That is before any
+// probe says that the process is ready.
+func WithWarm(values ...any) Option {
+	return func(c *config) { c.warm = append(c.warm, values...) }
 }
 
 // WithProbes sets options of the probes, for instance checks and paths.
