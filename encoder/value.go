@@ -278,10 +278,6 @@ func (c *cursor) mapping(dst []byte, p *plan, m unsafe.Pointer) []byte {
 		word := m // m itself would be moved to the heap in any case
 		return c.cycle(dst, p, unsafe.Pointer(&word), false)
 	}
-	if p.userKeys && c.callsUser() {
-		word := m
-		return c.pause(dst, frame{at: atValue, plan: p, x: unsafe.Pointer(&word)})
-	}
 	dst = append(dst, '{')
 	e := p.entriesOf(m)
 	if e == nil {
@@ -296,7 +292,9 @@ func (c *cursor) entries(dst []byte, e *entries, any bool) []byte {
 	c.depth++
 	elem := e.plan.elem
 	for !e.complete {
-		if c.full(dst) {
+		// The quantum may have been full behind the brace, on the caller's
+		// goroutine, and the walk go on here on a worker.
+		if c.full(dst) || e.plan.userKeys && c.callsUser() {
 			return c.pause(dst, frame{at: atEntries, entries: e})
 		}
 		cost, err := e.collect()
