@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"math"
 	"reflect"
+	"slices"
 	"sync"
 	"time"
 	"unsafe"
@@ -70,7 +71,7 @@ func (c *cursor) numbers(dst []byte, p *plan, x unsafe.Pointer, i, n int) ([]byt
 		run.cap = run.len
 		run.data = unsafe.Add(x, uintptr(i)*p.size)
 		at := len(dst)
-		if i == 0 {
+		if i == 0 && at > 0 {
 			at-- // sonic writes the bracket, too
 		}
 		out := dst[:at]
@@ -79,8 +80,11 @@ func (c *cursor) numbers(dst []byte, p *plan, x unsafe.Pointer, i, n int) ([]byt
 		}
 		// Where sonic has no code of its own it adds a newline all the same.
 		out = bytes.TrimSuffix(out, []byte("\n"))
-		if i > 0 {
+		switch {
+		case i > 0:
 			out[at] = ','
+		case len(dst) == 0: // ours was the last byte of the segment before
+			out = slices.Delete(out, 0, 1)
 		}
 		dst = out[:len(out)-1]
 		i += run.len
