@@ -119,6 +119,7 @@ func (c *cursor) next(dst []byte) (_ []byte, done bool, err error) {
 // begin appends the root.
 func (c *cursor) begin(dst []byte) []byte {
 	if c.root == nil {
+		c.format.newline = c.format.newline || c.format.lines // the only line
 		return append(dst, "null"...)
 	}
 	if c.format.lines {
