@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"math"
 	"math/big"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
+	"unsafe"
 )
 
 type textKey struct{ a, b int }
@@ -25,6 +27,7 @@ type envelope struct {
 	Huge []row            `json:"huge"`
 	B    *envelope        `json:"b,omitempty"`
 	M    map[string][]row `json:"m"`
+	//lint:ignore U1000 it is there to be left out
 	any
 }
 
@@ -157,4 +160,17 @@ func TestManyLines(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantOutput(t, "lines", got.Bytes(), want.Bytes())
+}
+
+func TestNumbersBeginWhereverTheirBracketIs(t *testing.T) {
+	v := make([]int, minRun)
+	want := marshal(t, v)
+	p := planFor(reflect.TypeOf(v))
+	for name, dst := range map[string][]byte{"in front of them": []byte("["), "in the segment before": nil} {
+		c := cursor{limit: 1 << 20}
+		got, n := c.numbers(dst, p.elem, unsafe.Pointer(&v[0]), 0, len(v))
+		if wanted := want[1-len(dst) : len(want)-1]; n != len(v) || string(got) != string(wanted) {
+			t.Errorf("the bracket %s: %d numbers, %s, want %s", name, n, got, wanted)
+		}
+	}
 }

@@ -581,6 +581,7 @@ func TestUsersMethodsRunOnTheCallersGoroutine(t *testing.T) {
 			Z watchedZero `json:",omitzero"`
 		}, 1_000)},
 		"keys":              []any{rows(1_000), map[watchedKey]int{{"a"}: 1, {"b"}: 2}},
+		"keys at once":      []any{strings.Repeat("x", smallQuantum-len(`["",{`)), map[watchedKey]int{{"a"}: 1, {"b"}: 2}},
 		"texts":             []any{rows(1_000), make([]watchedText, 1_000)},
 		"pointer receivers": []any{rows(1_000), make([]watchedAddr, 1_000), &watchedAddr{}},
 		"late behind any in any": []any{rows(1_000), []any{anys(1_000), map[string]any{

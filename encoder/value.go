@@ -314,7 +314,9 @@ func (c *cursor) entries(dst []byte, e *entries, any bool) []byte {
 	c.depth++
 	elem := e.plan.elem
 	for !e.complete {
-		if c.full(dst) {
+		// The quantum may have been full behind the brace, on the caller's
+		// goroutine, and the walk go on here on a worker.
+		if c.full(dst) || e.plan.userKeys && c.callsUser() {
 			return c.pause(dst, frame{at: atEntries, entries: e})
 		}
 		if e.plan.userKeys && c.callsUser() {

@@ -24,7 +24,7 @@ func (s *served) ask(path string) net.Conn {
 	s.t.Cleanup(func() { c.Close() })
 	_ = c.(*net.TCPConn).SetReadBuffer(64 << 10)
 	_ = c.SetDeadline(time.Now().Add(deadline))
-	if _, err := io.WriteString(c, "GET "+path+" HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+	if _, err := io.WriteString(c, "GET "+path+" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"); err != nil {
 		s.t.Fatal(err)
 	}
 	return c
@@ -34,8 +34,9 @@ func TestAClientThatDoesNotReadIsCutForThoseWhoWait(t *testing.T) {
 	const size = 8 << 20
 	r := gin.New()
 	r.GET("/big", func(c *gin.Context) { c.JSON(200, strings.Repeat("x", size)) })
-	s := serve(t, r, WithMemoryBudget(size), WithWriteStall(time.Second), // which tells every 125 ms how it goes
-		WithMinReadRate(64<<20), func(c *config) { c.readsFor = 500 * time.Millisecond })
+	// Who takes nothing has a rate of zero long before the server cuts it for
+	// having stalled.
+	s := serve(t, r, WithMemoryBudget(size), WithMinReadRate(64<<20), func(c *config) { c.readsFor = 500 * time.Millisecond })
 	s.wantStatus("/big", http.StatusOK) // so that its weight is known
 	var stalled []net.Conn
 	for range floor {

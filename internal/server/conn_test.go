@@ -54,27 +54,28 @@ type slowReader struct {
 	pause        time.Duration
 }
 
-// read also tells how long the longest pause was in the end.
+// read also tells how long the longest time without a piece was in the end.
 func (s slowReader) read(r io.Reader) (all []byte, longest time.Duration, err error) {
 	piece := make([]byte, s.size)
+	last := time.Now()
 	for range s.pieces {
 		n, err := io.ReadFull(r, piece)
 		all = append(all, piece[:n]...)
+		longest = max(longest, time.Since(last))
+		last = time.Now()
 		if err != nil {
 			return all, longest, err
 		}
-		began := time.Now()
 		time.Sleep(s.pause)
-		longest = max(longest, time.Since(began))
 	}
 	rest, err := io.ReadAll(r)
 	return append(all, rest...), longest, err
 }
 
 func TestConn_SlowButSteadyReaderGetsAll(t *testing.T) {
-	const stall = 600 * time.Millisecond
+	const stall = 800 * time.Millisecond
 	file := tempFile(t)
-	steadily := slowReader{pieces: 8, size: len(large) / 8, pause: stall * 2 / 3}
+	steadily := slowReader{pieces: 16, size: len(large) / 16, pause: stall / 4}
 	inOne := writes(large, len(large), make(chan error, 8))
 	servesFile := func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, file) }
 	tests := []struct {
