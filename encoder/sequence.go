@@ -70,6 +70,7 @@ type sequence struct {
 	slow bool // the last row that came late has not been followed by slowRows yet
 	rows int  // since then
 	sent bool // all that was produced is on its way
+	open bool // the row that was begun last is not known to be complete
 
 	lines bool // newlines in place of an array
 }
@@ -153,13 +154,15 @@ func pull(p *plan, seq reflect.Value) (unsafe.Pointer, func() (error, bool), fun
 
 // rows appends what is still to come of a sequence, and the bracket.
 func (c *cursor) rows(dst []byte, s *sequence, any bool) []byte {
-	separator, end := ",", "]"
-	if s.lines {
-		separator, end = "\n", "\n"
-	}
 	c.depth++
 	for {
-		if !s.sent && s.late() {
+		if s.open && c.limit > 0 { // the row is complete, now if not before
+			s.open = false
+			if s.lines {
+				dst = append(dst, '\n')
+			}
+		}
+		if !s.open && !s.sent && s.late() {
 			s.sent, c.flush = true, true
 			return c.pause(dst, frame{at: atRows, seq: s, any: any})
 		}
@@ -176,19 +179,19 @@ func (c *cursor) rows(dst []byte, s *sequence, any bool) []byte {
 		if !ok {
 			break
 		}
-		if any {
-			dst = append(dst, separator...)
+		if any && !s.lines {
+			dst = append(dst, ',')
 		}
 		any = true
-		s.sent = false
+		s.open, s.sent = true, false
 		dst = c.value(dst, s.elem, s.row, true)
 	}
 	c.close(s)
 	c.depth--
-	if s.lines && !any {
+	if s.lines {
 		return dst
 	}
-	return append(dst, end...)
+	return append(dst, ']')
 }
 
 // late reports whether the row that has come should not wait for the next.
