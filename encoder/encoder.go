@@ -171,6 +171,9 @@ func (e *Encoder) gather(ctx context.Context, v any, f format, rest func(context
 //
 // If all of the output is known before the first write and w has a method
 // SetSize(int64), it is called with the length first.
+//
+// What a sequence produces may be all or a part of v. If its rows come slowly
+// and w has a method Flush(), it is called after they have been written.
 func (e *Encoder) Encode(ctx context.Context, w io.Writer, v any, opts ...EncodeOption) (n int64, err error) {
 	s := sink{w: w, hold: e.cfg.hold}
 	err = errInterrupted

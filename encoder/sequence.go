@@ -210,7 +210,7 @@ func (s *sequence) late() bool {
 // long: that is not the sequence's doing.
 func (c *cursor) emptied() {
 	for _, s := range c.opened {
-		s.sent = true
+		s.sent = s.sent || !s.open
 		if !s.slow {
 			s.wait.Reset(flushAfter)
 			s.due.Store(false)
