@@ -177,6 +177,9 @@ func (e *Encoder) gather(ctx context.Context, v any, f format, rest func(context
 //
 // If all of the output is known before the first write and w has a method
 // SetSize(int64), it is called with the length first.
+//
+// What a sequence produces may be all or a part of v. If its rows come slowly
+// and w has a method Flush(), it is called after they have been written.
 func (e *Encoder) Encode(ctx context.Context, w io.Writer, v any, opts ...EncodeOption) (n int64, err error) {
 	s := sink{w: w, hold: e.cfg.hold}
 	err = errInterrupted
@@ -224,7 +227,11 @@ func (e *Encoder) stream(ctx context.Context, v any, f format, s *sink) error {
 			return s.finish(j.last())
 		}
 	}
-	if err := e.onPool(ctx, j, s); err != nil {
+	rest := e.onPool
+	if j.cursor.flush {
+		rest = e.onCaller // rows that come slowly need no turn, and must not wait for one
+	}
+	if err := rest(ctx, j, s); err != nil {
 		return err
 	}
 	return s.finish(j.last())
@@ -339,6 +346,7 @@ func (e *Encoder) await(ctx context.Context, j *job, s *sink) (callsUser bool, e
 func (e *Encoder) onCaller(ctx context.Context, j *job, s *sink) error {
 	e.stats.inline.Add(1)
 	defer e.stats.inline.Add(-1)
+	slow := j.cursor.flush
 	for {
 		e.stats.yielding.Add(1)
 		runtime.Gosched()
@@ -346,17 +354,31 @@ func (e *Encoder) onCaller(ctx context.Context, j *job, s *sink) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		full, complete, err := j.advance()
+		full, complete, err := e.advance(j, slow)
 		if err != nil || complete {
 			return err
 		}
 		if full == nil {
 			continue
 		}
+		if slow = full.flush; slow {
+			// Most of the time there is next to nothing in a segment.
+			j.segments, j.writeSize = e.firsts, min(j.writeSize, e.cfg.quantum)
+		}
 		if err := e.putIdle(s, full); err != nil {
 			return err
 		}
 	}
+}
+
+// advance is the job's on the caller's goroutine. If rows come slowly it waits
+// for them, for a database perhaps, and that is no work.
+func (e *Encoder) advance(j *job, slow bool) (full *segment, complete bool, err error) {
+	if slow {
+		e.stats.inline.Add(-1)
+		defer e.stats.inline.Add(1) // also when the sequence panics
+	}
+	return j.advance()
 }
 
 // putIdle is put on the caller's goroutine. A writer may wait for its client:

@@ -61,9 +61,16 @@ func (j *job) signal() {
 func (j *job) advance() (full *segment, complete bool, err error) {
 	if j.open == nil {
 		j.open = j.segments.get()
+		if j.first == nil {
+			j.cursor.emptied()
+		}
 	}
 	if j.first != nil {
 		j.begin()
+		if j.cursor.flush && j.compression == nil {
+			j.open.book()
+			return j.handOver(), false, nil // before the next row is waited for
+		}
 	}
 	if j.whole {
 		j.open.buf = j.cursor.grow(j.open.buf, j.cursor.quantum)
@@ -80,9 +87,15 @@ func (j *job) advance() (full *segment, complete bool, err error) {
 	if err != nil || complete || j.whole || len(j.open.buf) < j.writeSize && !j.cursor.flush {
 		return nil, complete, err
 	}
-	j.open.flush, j.cursor.flush = j.cursor.flush, false
-	full, j.open = j.open, nil // a parked job has no use for the next one yet
-	return full, false, nil
+	return j.handOver(), false, nil
+}
+
+// handOver takes the segment that others are going to follow. A parked job has
+// no use for the next one yet.
+func (j *job) handOver() *segment {
+	s := j.last()
+	s.flush, j.cursor.flush = j.cursor.flush, false
+	return s
 }
 
 // begin moves what the first quantum became to where the rest is going to be.

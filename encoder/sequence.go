@@ -4,16 +4,23 @@ import (
 	"errors"
 	"iter"
 	"reflect"
+	"slices"
 	"sync/atomic"
 	"time"
 	"unsafe"
 )
 
-// flushAfter is how long what a sequence has produced may lie in a buffer. The
-// next row after that is sent at once, with all before it: who reads rows as
-// they come does not notice a tenth of a second, and at full speed a write is
-// full long before.
-const flushAfter = 100 * time.Millisecond
+const (
+	// flushAfter is how long what a sequence has produced may lie in a buffer.
+	// The next row after that is sent at once, with all before it: who reads rows
+	// as they come does not notice a tenth of a second, and at full speed a write
+	// is full long before.
+	flushAfter = 100 * time.Millisecond
+	// slowRows is how many rows are sent each by itself within flushAfter, once
+	// one has come late: nobody knows how long the next takes. A flush takes some
+	// 15 µs, so that these are 1 % of the time.
+	slowRows = 64
+)
 
 // A Sequence is a sequence of values that Encode writes as an array. Rows and
 // RowsErr make it.
@@ -60,6 +67,10 @@ type sequence struct {
 	stop func()
 	due  atomic.Bool // what was produced has been waiting for flushAfter
 	wait *time.Timer
+	slow bool // the last row that came late has not been followed by slowRows yet
+	rows int  // since then
+	sent bool // all that was produced is on its way
+	open bool // the row that was begun last is not known to be complete
 
 	lines bool // newlines in place of an array
 }
@@ -107,7 +118,7 @@ func (p *plan) isNil(x unsafe.Pointer) bool {
 }
 
 func (c *cursor) openSequence(p *plan, x unsafe.Pointer) *sequence {
-	s := &sequence{elem: p.elem}
+	s := &sequence{elem: p.elem, sent: true}
 	if p.typ == sequenceType {
 		q := (*Sequence)(x)
 		s.elem = planFor(q.elem)
@@ -143,15 +154,16 @@ func pull(p *plan, seq reflect.Value) (unsafe.Pointer, func() (error, bool), fun
 
 // rows appends what is still to come of a sequence, and the bracket.
 func (c *cursor) rows(dst []byte, s *sequence, any bool) []byte {
-	separator, end := ",", "]"
-	if s.lines {
-		separator, end = "\n", "\n"
-	}
 	c.depth++
 	for {
-		if s.due.CompareAndSwap(true, false) {
-			c.flush = true
-			s.wait.Reset(flushAfter)
+		if s.open && c.limit > 0 { // the row is complete, now if not before
+			s.open = false
+			if s.lines {
+				dst = append(dst, '\n')
+			}
+		}
+		if !s.open && !s.sent && s.late() {
+			s.sent, c.flush = true, true
 			return c.pause(dst, frame{at: atRows, seq: s, any: any})
 		}
 		if c.full(dst) {
@@ -167,34 +179,57 @@ func (c *cursor) rows(dst []byte, s *sequence, any bool) []byte {
 		if !ok {
 			break
 		}
-		if any {
-			dst = append(dst, separator...)
+		if any && !s.lines {
+			dst = append(dst, ',')
 		}
 		any = true
+		s.open, s.sent = true, false
 		dst = c.value(dst, s.elem, s.row, true)
 	}
 	c.close(s)
 	c.depth--
-	if s.lines && !any {
+	if s.lines {
 		return dst
 	}
-	return append(dst, end...)
+	return append(dst, ']')
+}
+
+// late reports whether the row that has come should not wait for the next.
+func (s *sequence) late() bool {
+	if s.due.CompareAndSwap(true, false) {
+		s.slow, s.rows = true, 0
+		s.wait.Reset(flushAfter)
+		return true
+	}
+	s.rows++
+	s.slow = s.slow && s.rows < slowRows
+	return s.slow
+}
+
+// emptied says that all output until here is on its way, which may have taken
+// long: that is not the sequence's doing.
+func (c *cursor) emptied() {
+	for _, s := range c.opened {
+		s.sent = s.sent || !s.open
+		if !s.slow {
+			s.wait.Reset(flushAfter)
+			s.due.Store(false)
+		}
+	}
 }
 
 // close ends a sequence.
 func (c *cursor) close(s *sequence) {
 	s.wait.Stop()
+	c.opened = slices.DeleteFunc(c.opened, func(o *sequence) bool { return o == s })
 	s.stop()
-	for i, o := range c.opened {
-		if o == s {
-			c.opened = append(c.opened[:i], c.opened[i+1:]...)
-		}
-	}
 }
 
-// closeAll ends the sequences that were left unfinished.
+// closeAll ends the sequences that were left unfinished, also if one of them
+// panics on its way out.
 func (c *cursor) closeAll() {
-	for len(c.opened) > 0 {
+	if len(c.opened) > 0 {
+		defer c.closeAll()
 		c.close(c.opened[len(c.opened)-1])
 	}
 }

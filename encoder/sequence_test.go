@@ -2,6 +2,7 @@ package encoder
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -256,6 +258,102 @@ func TestARowThatComesLateIsSentAtOnce(t *testing.T) {
 	}
 	if !json.Valid(w.Bytes()) {
 		t.Errorf("%q is no JSON", w.Bytes())
+	}
+}
+
+func TestWhenRowsAreSent(t *testing.T) {
+	const late = 2 * flushAfter
+	type step struct {
+		pause time.Duration
+		rows  int
+	}
+	for _, test := range []struct {
+		name  string
+		steps []step
+		want  []int // rows that had been sent before each step
+	}{
+		{"a row that comes late, and the next", []step{{late, 1}, {late, 1}, {late, 1}, {0, 0}}, []int{0, 1, 2, 3}},
+		{"a quick first row waits for the second", []step{{0, 1}, {late, 1}, {late, 1}, {0, 0}}, []int{0, 0, 2, 3}},
+		{"the rows of a burst after a late one", []step{{late, 10}, {late, 10}, {0, 0}}, []int{0, 10, 20}},
+		{"a longer burst", []step{{late, 10 * slowRows}, {late, 1}, {0, 0}}, []int{0, slowRows, 10*slowRows + 1}},
+		{"rows at half the pace", []step{{late, 1}, {flushAfter / 2, 1}, {flushAfter / 2, 1}, {late, 0}}, []int{0, 1, 2, 3}},
+	} {
+		for _, opts := range [][]EncodeOption{{Lines()}, {Lines(), Compressed(Gzip, 1)}} {
+			t.Run(fmt.Sprintf("%s, %d options", test.name, len(opts)), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					e := made(t)
+					w := &flushed{flushes: make(chan string, 10_000)}
+					var sent []int
+					_, err := e.Encode(t.Context(), w, func(yield func(int) bool) {
+						for _, s := range test.steps {
+							sent = append(sent, newlines(w.Bytes(), len(opts) > 1))
+							time.Sleep(s.pause)
+							for i := range s.rows {
+								if !yield(i) {
+									return
+								}
+							}
+						}
+					}, opts...)
+					if err != nil || !slices.Equal(sent, test.want) {
+						t.Errorf("sent before each step: %v, want %v; error %v", sent, test.want, err)
+					}
+					e.Close(t.Context())
+				})
+			})
+		}
+	}
+}
+
+// newlines counts those that b has, as far as it is there.
+func newlines(b []byte, zipped bool) int {
+	if zipped && len(b) > 0 {
+		z, err := gzip.NewReader(bytes.NewReader(b))
+		if err != nil {
+			panic(err)
+		}
+		b, _ = io.ReadAll(z) // is not complete yet
+	}
+	return bytes.Count(b, []byte("\n"))
+}
+
+// TestALateRowIsSentAsAWhole has rows that are cut.
+func TestALateRowIsSentAsAWhole(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		e := made(t, WithQuantum(100))
+		w := &flushed{flushes: make(chan string, 10_000)}
+		value := slices.Repeat([]string{"a text"}, 50)
+		_, err := e.Encode(t.Context(), w, func(yield func([]string) bool) {
+			for i := range 4 {
+				time.Sleep(2 * flushAfter)
+				if got := newlines(w.Bytes(), false); got != i {
+					t.Errorf("%d rows have been sent, want %d", got, i)
+				}
+				if !yield(value) {
+					return
+				}
+			}
+		}, Lines())
+		if err != nil {
+			t.Error(err)
+		}
+		e.Close(t.Context())
+	})
+}
+
+// TestEverySequenceIsLeftThoughOneOfThemPanics has a sequence of sequences,
+// with an error in the innermost.
+func TestEverySequenceIsLeftThoughOneOfThemPanics(t *testing.T) {
+	e := made(t)
+	left := false
+	r := <-startEncode(t.Context(), e, io.Discard, ended(func(yield func(any, error) bool) {
+		yield(iter.Seq[any](func(yield func(any) bool) {
+			defer func() { panic("on its way out") }()
+			yield(make(chan int)) // has no JSON
+		}), nil)
+	}, &left))
+	if r.panicked != "on its way out" || !left {
+		t.Errorf("panic %v, error %v, left %v", r.panicked, r.err, left)
 	}
 }
 

@@ -61,10 +61,10 @@ func (g *Guard) coding(c *gin.Context) coding {
 	return coding{best, min, true}
 }
 
-// vary tells caches that the response depends on what the client accepts.
-func vary(h http.Header) {
-	if v := h.Values("Vary"); !listed(v, "Accept-Encoding") && !listed(v, "*") {
-		h.Add("Vary", "Accept-Encoding")
+// vary tells caches that the response depends on a header of the request.
+func vary(h http.Header, name string) {
+	if v := h.Values("Vary"); !listed(v, name) && !listed(v, "*") {
+		h.Add("Vary", name)
 	}
 }
 

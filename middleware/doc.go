@@ -11,6 +11,11 @@
 // such a response is streamed too, and a large one then takes about a megabyte
 // of memory instead of its whole length.
 //
+// Stream sends what an iter.Seq produces, rows of a database for instance, while
+// it is produced, as an array or as newline-delimited JSON:
+//
+//	middleware.Stream(c, 200, encoder.RowsErr(rows))
+//
 // An app that keeps its own server uses the parts:
 //
 //	g, err := middleware.New(middleware.WithMemoryBudget(512 << 20))

@@ -28,6 +28,15 @@ var holders = map[string]func(c *gin.Context, begun chan<- struct{}, goOn <-chan
 		<-goOn
 		_, _ = c.Writer.WriteString("the rest")
 	},
+	"a sequence that waits for its rows": func(c *gin.Context, begun chan<- struct{}, goOn <-chan struct{}) {
+		Stream(c, 200, func(yield func(row) bool) {
+			if yield(row{ID: 1}) {
+				begun <- struct{}{}
+				<-goOn
+				yield(row{ID: 2})
+			}
+		})
+	},
 	"a marshaler that waits, by middleware.JSON": func(c *gin.Context, begun chan<- struct{}, goOn <-chan struct{}) {
 		JSON(c, 200, slow(begun, goOn))
 	},

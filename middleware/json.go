@@ -27,13 +27,20 @@ import (
 // between hides it, the one whose codec is installed. Without any it uses an
 // encoder of its own with default settings, which lives as long as the process.
 func JSON(c *gin.Context, code int, v any) {
+	g, w := serving(c)
+	g.json(c, w, code, v)
+}
+
+// serving returns the guard that answers c, and its writer if c has come
+// through it.
+func serving(c *gin.Context) (*Guard, *writer) {
 	if w := watched(c.Writer); w != nil {
-		w.guard.json(c, w, code, v)
-	} else if g := current.Load(); g != nil {
-		g.json(c, nil, code, v)
-	} else {
-		stray().json(c, nil, code, v)
+		return w.guard, w
 	}
+	if g := current.Load(); g != nil {
+		return g, nil
+	}
+	return stray(), nil
 }
 
 // JSON is the package's JSON with g's encoder.
@@ -50,7 +57,7 @@ var stray = sync.OnceValue(func() *Guard {
 	return g
 })
 
-func (g *Guard) json(c *gin.Context, w *writer, code int, v any) {
+func (g *Guard) json(c *gin.Context, w *writer, code int, v any, opts ...encoder.EncodeOption) {
 	if h := c.Writer.Header(); len(h["Content-Type"]) == 0 {
 		h["Content-Type"] = jsonContentType
 	}
@@ -58,7 +65,7 @@ func (g *Guard) json(c *gin.Context, w *writer, code int, v any) {
 	coding := g.coding(c)
 	if code >= 100 && code < 200 || code == http.StatusNoContent || code == http.StatusNotModified {
 		if code == http.StatusNotModified && coding.negotiable {
-			vary(c.Writer.Header()) // as the 200 would
+			vary(c.Writer.Header(), "Accept-Encoding") // as the 200 would
 		}
 		c.Writer.WriteHeaderNow()
 		return
@@ -67,7 +74,7 @@ func (g *Guard) json(c *gin.Context, w *writer, code int, v any) {
 	if r == nil {
 		r = new(http.Request) // in a test of a handler
 	}
-	if err := g.stream(&body{w: c.Writer, r: r, watched: w, coding: coding, sized: true, size: -1}, w, v); err != nil {
+	if err := g.stream(&body{w: c.Writer, r: r, watched: w, coding: coding, sized: true, size: -1}, w, v, opts...); err != nil {
 		_ = c.Error(err)
 		c.Abort()
 	}
@@ -91,7 +98,7 @@ func (g *Guard) stream(b *body, w *writer, v any, opts ...encoder.EncodeOption) 
 	}
 	n, err := g.enc.Encode(b.r.Context(), b, v, append(opts, b.options()...)...)
 	returned = true
-	if w != nil {
+	if w != nil && !b.slow {
 		w.pooled = max(w.pooled, min(max(n, b.json), g.held))
 	}
 	switch {
@@ -140,6 +147,7 @@ type body struct {
 	json       int64 // bytes that were compressed
 	compressed bool
 	begun      bool
+	slow       bool // rows have been sent before they were many
 }
 
 // options are what the encoder is asked for. Nothing is compressed for a HEAD.
@@ -176,14 +184,20 @@ func (b *body) Write(p []byte) (int, error) {
 }
 
 // Flush is called by the encoder when rows should not wait any longer.
-func (b *body) Flush() { b.w.Flush() }
+func (b *body) Flush() {
+	b.slow = true
+	if b.watched != nil && b.watched.ticket != nil {
+		b.watched.ticket.Trickles()
+	}
+	b.w.Flush()
+}
 
 // head completes the header. Until the first Write the response might have
 // become an error.
 func (b *body) head() {
 	h := b.w.Header()
 	if b.coding.negotiable {
-		vary(h)
+		vary(h, "Accept-Encoding")
 	}
 	if b.r.Method == http.MethodHead && b.coding.Compression != 0 && (b.size < 0 || b.size >= int64(b.coding.minimum)) {
 		// As for a GET, but how long that is compressed nobody knows.

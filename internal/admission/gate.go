@@ -275,6 +275,22 @@ func (t *Ticket) Opened() {
 	}
 }
 
+// Trickles says that what the request answers is sent as it comes, and comes so
+// slowly that next to nothing of it is held. It counts for little from then on,
+// whatever Built has made of it, and so does what its route learns.
+func (t *Ticket) Trickles() {
+	t.Opened()
+	g := t.gate
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	t.built.Store(true)
+	if !t.left && t.weight > lightWeight {
+		t.grown = 0
+		g.book(t, lightWeight)
+		g.wake()
+	}
+}
+
 // Outgrown says that a request of a light route is about to have answered so
 // many bytes after all. They are booked at once: it may take its client long to
 // read them.

@@ -1101,3 +1101,35 @@ func TestRoutesAreKeptByName(t *testing.T) {
 		t.Error("not one route for each name")
 	}
 }
+
+func TestWhatTricklesCountsForLittle(t *testing.T) {
+	for name, weight := range map[string]int64{"a heavy route": 20 * mib, "a light one": 1000} {
+		for _, built := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, built: %v", name, built), func(t *testing.T) {
+				w := newWorld(t)
+				r := w.known("a", weight)
+				a := w.in(r)
+				w.allocated.Add(100 * mib) // by others
+				if built {
+					a.Built(mib)
+				}
+				a.Trickles()
+				a.Trickles()
+				a.Outgrown(50 * mib) // since it began
+				if got := w.weight(a); got > lightWeight {
+					t.Errorf("it weighs %d", got)
+				}
+				w.mu.Lock()
+				working := w.working
+				w.mu.Unlock()
+				if working != 0 {
+					t.Errorf("%d bytes are being worked on", working)
+				}
+				before := r.weight()
+				if a.Leave(50*mib, 0); r.weight() > before {
+					t.Errorf("its route has learned %d from %d", r.weight(), before)
+				}
+			})
+		}
+	}
+}
