@@ -163,7 +163,7 @@ func TestManyLines(t *testing.T) {
 }
 
 func TestNumbersBeginWhereverTheirBracketIs(t *testing.T) {
-	v := make([]int, minRun)
+	v := make([]int, minRun+1) // the first goes before the run
 	want := marshal(t, v)
 	p := planFor(reflect.TypeOf(v))
 	for name, dst := range map[string][]byte{"in front of them": []byte("["), "in the segment before": nil} {

@@ -268,7 +268,7 @@ func TestInvariantsUnderLoad(t *testing.T) {
 	}
 	got := e.Stats()
 	want := Stats{Values: int64(requests), Bytes: total.bytes.Load(), Overloaded: total.overloaded.Load(),
-		Failed: total.failed.Load(), Pooled: got.Pooled, Workers: workers}
+		Failed: total.failed.Load(), Pooled: got.Pooled, Workers: workers, Numbers: got.Numbers}
 	if got != want {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
