@@ -68,9 +68,6 @@ func (v *visitor) wanting(ctx context.Context, accept, method, path string) (*ht
 	if accept != "" {
 		req.Header.Set("Accept", accept)
 	}
-	if v.protocol.name == "HTTP/1.0" {
-		req.URL.RawQuery = "" // http10 sends no headers
-	}
 	return v.client.Do(req)
 }
 
