@@ -8,8 +8,8 @@ import (
 
 const (
 	// DefaultQuantum is how much JSON is encoded before an encode gives way:
-	// 64 KB take sonic about 25 µs, which is short beside a probe's deadline
-	// and long beside the 0.1 µs that giving way costs.
+	// 64 KB take 10 µs of sparse structs and 200 µs of maps, which is short
+	// beside a probe's deadline and long beside the 0.1 µs that giving way costs.
 	DefaultQuantum = 64 << 10
 	// DefaultWriteSize is how much is handed to the writer at once. Behind
 	// net/http on loopback, 512 KB per write carried 8 % more than 256 KB did,
@@ -26,7 +26,7 @@ const (
 	// may take: that of 400 streams whose clients have stopped reading.
 	DefaultHeldLimit int64 = 1 << 30
 	// DefaultQueueTimeout is how long an encode may wait for its first turn:
-	// far more than a full queue takes in quanta of 25 µs.
+	// far more than a full queue takes for a turn of each.
 	DefaultQueueTimeout = 10 * time.Second
 )
 
