@@ -40,7 +40,11 @@ type cursor struct {
 	// one comparison that they make anyway.
 	limit int
 
-	recent *plan             // the one that was asked for last
+	recent [4]struct { // plans by the address of their types
+		typ  uintptr
+		plan *plan
+	}
+	spare  *entries
 	maps   int               // small ones that were sorted
 	orders *[orders][]string // keys of the last map of each size
 	opened []*sequence       // that have to be closed
@@ -113,6 +117,7 @@ func (c *cursor) next(dst []byte) (_ []byte, done bool, err error) {
 	if len(c.stack) > 0 {
 		return dst, false, nil
 	}
+	c.release()
 	if c.format.newline {
 		dst = append(dst, '\n')
 	}

@@ -36,6 +36,8 @@ type entries struct {
 	values   reflect.Value // a slice, where the entries' values are
 	anys     []any         // the same for values of type any
 	strings  []string      // and for strings
+	most     int           // entries since it came from the pool
+	spare    *entries      // another that the cursor keeps
 
 	// The rest is of large maps.
 	iter    *reflect.MapIter
@@ -86,8 +88,9 @@ func (b *batches) Pop() any {
 	return x
 }
 
-// entryPool keeps the entries of small maps for the next one. Those whose
-// values need a slice of their own type are kept by its plan.
+// entryPool keeps the entries of small maps for the next encode. Within one the
+// cursor keeps them. Those whose values need a slice of their own type are kept
+// by its plan.
 var entryPool = sync.Pool{New: func() any { return new(entries) }}
 
 // entriesOf returns the entries of the map whose header is m, nil if there are
@@ -100,8 +103,9 @@ func (c *cursor) entriesOf(p *plan, m unsafe.Pointer) *entries {
 	case n > keyBatch || p.userKeys:
 		return &entries{plan: p, len: n, iter: p.rangeOver(m)}
 	}
-	e := p.pool().Get().(*entries)
+	e := c.takeEntries(p)
 	e.plan, e.len, e.taken, e.complete = p, n, 0, true
+	e.most = max(e.most, n)
 	switch p.layout {
 	case stringToString:
 		// Maps of one layout, whatever their types are called.
@@ -178,7 +182,6 @@ func inOrder[V any](m map[string]V, keys, known []string, values []V) ([]string,
 	for _, k := range keys {
 		v, ok := m[k]
 		if !ok {
-			clear(values)
 			return known[:0], values[:0]
 		}
 		values = append(values, v)
@@ -193,28 +196,56 @@ func (p *plan) rangeOver(m unsafe.Pointer) *reflect.MapIter {
 	return reflect.NewAt(p.typ, unsafe.Pointer(&m)).Elem().MapRange()
 }
 
-// pool returns where the entries of small maps of a type are kept.
-func (p *plan) pool() *sync.Pool {
-	if p.layout != other {
-		return &entryPool
+// takeEntries returns empty ones for a small map.
+func (c *cursor) takeEntries(p *plan) *entries {
+	switch e := c.spare; {
+	case p.layout == other:
+		return p.kept.Get().(*entries)
+	case e != nil:
+		c.spare = e.spare
+		return e
 	}
-	return &p.kept
+	return entryPool.Get().(*entries)
 }
 
-// free gives the entries of a small map back, without what they hold.
-func (e *entries) free() {
-	if e.iter != nil {
+// free gives back the entries of a small map that has been written.
+func (c *cursor) free(e *entries) {
+	switch {
+	case e.iter != nil:
+		return
+	case e.plan.layout == other:
+		kept := &e.plan.kept
+		e.empty()
+		kept.Put(e)
 		return
 	}
-	clear(e.batch)
-	clear(e.known)
-	clear(e.anys)
-	clear(e.strings)
+	e.batch, e.known, e.anys, e.strings = e.batch[:0], e.known[:0], e.anys[:0], e.strings[:0]
+	e.spare, c.spare = c.spare, e
+}
+
+// release gives back what the cursor has kept for the maps of its value.
+func (c *cursor) release() {
+	for e := c.spare; e != nil; e = c.spare {
+		c.spare = e.spare
+		e.empty()
+		entryPool.Put(e)
+	}
+}
+
+// empty drops all that e holds and held, of which others must not keep anything
+// alive.
+func (e *entries) empty() {
+	clear(e.batch[:min(e.most, cap(e.batch))])
+	clear(e.known[:min(e.most, cap(e.known))])
+	clear(e.anys[:min(e.most, cap(e.anys))])
+	clear(e.strings[:min(e.most, cap(e.strings))])
 	if e.values.IsValid() {
 		e.values.Clear()
 	}
-	e.batch, e.known, e.anys, e.strings = e.batch[:0], e.known[:0], e.anys[:0], e.strings[:0]
-	e.plan.pool().Put(e)
+	*e = entries{
+		batch: e.batch[:0], known: e.known[:0], values: e.values,
+		anys: e.anys[:0], strings: e.strings[:0],
+	}
 }
 
 // next takes the entry with the least key. It reports false behind the last.

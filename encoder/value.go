@@ -141,7 +141,7 @@ func (c *cursor) boxed(dst []byte, v any) []byte {
 			return c.elements(append(dst, '['), anySlicePlan(), unsafe.Pointer(unsafe.SliceData(v)), 0, len(v), true)
 		}
 	}
-	p := c.planFor(reflect.TypeOf(v))
+	p := c.planFor(v)
 	word := (*[2]unsafe.Pointer)(unsafe.Pointer(&v))[1]
 	switch {
 	case p.op == opMap:
@@ -163,13 +163,15 @@ var (
 	anySlicePlan = sync.OnceValue(func() *plan { return planFor(reflect.TypeFor[[]any]()) })
 )
 
-// planFor is the package's planFor, which is asked for the same type again and
-// again.
-func (c *cursor) planFor(t reflect.Type) *plan {
-	if c.recent == nil || c.recent.typ != t {
-		c.recent = planFor(t)
+// planFor returns the plan of what v holds. An encode asks for few types again
+// and again, and finds them here without a lock or a hash.
+func (c *cursor) planFor(v any) *plan {
+	typ := (*[2]uintptr)(unsafe.Pointer(&v))[0]
+	p := &c.recent[typ>>6%uintptr(len(c.recent))]
+	if p.typ != typ {
+		p.typ, p.plan = typ, planFor(reflect.TypeOf(v))
 	}
-	return c.recent
+	return p.plan
 }
 
 // time appends t, which is the value of plan p at x or what that points to.
@@ -343,7 +345,7 @@ func (c *cursor) entries(dst []byte, e *entries, any bool) []byte {
 		dst = append(appendString(dst, key, !c.format.plainHTML), ':')
 		dst = c.value(dst, elem, value, false)
 	}
-	e.free()
+	c.free(e)
 	c.depth--
 	return append(dst, '}')
 }
