@@ -107,42 +107,36 @@ func (c *cursor) entriesOf(p *plan, m unsafe.Pointer) *entries {
 	e.plan, e.len, e.taken, e.complete = p, n, 0, true
 	e.most = max(e.most, n)
 	switch p.layout {
+	// Maps of one layout, whatever their types are called.
 	case stringToString:
-		// Maps of one layout, whatever their types are called.
-		m := *(*map[string]string)(unsafe.Pointer(&m))
-		if e.known, e.strings = inOrder(m, c.order(n), e.known, e.strings); len(e.known) > 0 {
-			return e
-		}
-		for k, v := range m {
-			e.batch = append(e.batch, newEntry(k, nil))
-			e.strings = append(e.strings, v)
-		}
-		for i := range e.batch {
-			e.batch[i].value = unsafe.Pointer(&e.strings[i])
-		}
+		e.strings = gather(c, e, *(*map[string]string)(unsafe.Pointer(&m)), e.strings)
 	case stringToAny:
-		m := *(*map[string]any)(unsafe.Pointer(&m))
-		if e.known, e.anys = inOrder(m, c.order(n), e.known, e.anys); len(e.known) > 0 {
-			return e
-		}
-		for k, v := range m {
-			e.batch = append(e.batch, newEntry(k, nil))
-			e.anys = append(e.anys, v)
-		}
-		for i := range e.batch {
-			e.batch[i].value = unsafe.Pointer(&e.anys[i])
-		}
+		e.anys = gather(c, e, *(*map[string]any)(unsafe.Pointer(&m)), e.anys)
 	default:
 		if !e.values.IsValid() || e.values.Len() < n {
 			e.values = reflect.MakeSlice(p.elem.slice, n, n)
 		}
 		e.batch = appendEntries(e.batch, p, p.rangeOver(m), e.values)
-	}
-	sortEntries(e.batch)
-	if p.layout != other {
-		c.remember(e.batch)
+		sortEntries(e.batch)
 	}
 	return e
+}
+
+// gather puts the entries of m into e, in order, and their values behind values.
+func gather[V any](c *cursor, e *entries, m map[string]V, values []V) []V {
+	if e.known, values = inOrder(m, c.order(len(m)), e.known, values); len(e.known) > 0 {
+		return values
+	}
+	for k, v := range m {
+		e.batch = append(e.batch, newEntry(k, nil))
+		values = append(values, v)
+	}
+	for i := range e.batch {
+		e.batch[i].value = unsafe.Pointer(&values[i])
+	}
+	sortEntries(e.batch)
+	c.remember(e.batch)
+	return values
 }
 
 const (
