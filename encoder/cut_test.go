@@ -174,3 +174,16 @@ func TestNumbersBeginWhereverTheirBracketIs(t *testing.T) {
 		}
 	}
 }
+
+func TestTheStandardLibrarysMethodsMayRunOnAWorker(t *testing.T) {
+	type stamped struct {
+		At      time.Time  `json:"at,omitzero"`
+		Perhaps *time.Time `json:"perhaps,omitzero"`
+		Big     *big.Int
+		Number  json.Number
+	}
+	v := make([]stamped, 100)
+	v[7].At, v[7].Number = time.Unix(1, 2), "1e3"
+	c := cursor{root: v, quantum: 100} // not trusted
+	wantOutput(t, "on a worker", drain(t, &c, 100), marshal(t, v))
+}

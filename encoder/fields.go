@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 	"unsafe"
 )
@@ -61,6 +62,9 @@ func (f *field) omitted(x unsafe.Pointer, addr bool) bool {
 	}
 	if !f.omitZero {
 		return false
+	}
+	if f.typ == timeType {
+		return (*time.Time)(x).IsZero()
 	}
 	v := reflect.NewAt(f.typ, x).Elem()
 	if f.isZero == nil {
@@ -236,7 +240,7 @@ func fieldOf(sf reflect.StructField) (f field, embedded, ok bool) {
 		case "omitzero":
 			f.omitZero = true
 			f.isZero = zeroer(sf.Type)
-			f.asksUser = f.isZero != nil
+			f.asksUser = f.isZero != nil && !trusted(sf.Type)
 		case "string":
 			k := ft.Kind()
 			f.quoted = k == reflect.Bool || isInteger(k) || k == reflect.Float32 || k == reflect.Float64 || k == reflect.String

@@ -321,9 +321,6 @@ func (c *cursor) entries(dst []byte, e *entries, any bool) []byte {
 		if c.full(dst) || e.plan.userKeys && c.callsUser() {
 			return c.pause(dst, frame{at: atEntries, entries: e})
 		}
-		if e.plan.userKeys && c.callsUser() {
-			return c.pause(dst, frame{at: atEntries, entries: e})
-		}
 		cost, err := e.collect()
 		if err != nil {
 			return c.fail(dst, err)
