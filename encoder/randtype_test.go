@@ -178,6 +178,21 @@ func (s *shape) structure() reflect.Type {
 		}
 		f.Type = s.next()
 	}
+	return structOfFields(fields)
+}
+
+// structOfFields is reflect.StructOf, which does not take every embedded type
+// that has methods: then none is.
+func structOfFields(fields []reflect.StructField) (t reflect.Type) {
+	defer func() {
+		if recover() == nil {
+			return
+		}
+		for i := range fields {
+			fields[i].Anonymous, fields[i].Name = false, fmt.Sprintf("F%d", i)
+		}
+		t = reflect.StructOf(fields)
+	}()
 	return reflect.StructOf(fields)
 }
 
