@@ -170,7 +170,7 @@ func TestExactFormats(t *testing.T) {
 	for _, g := range exactGroups {
 		t.Run(g.name, func(t *testing.T) {
 			variants := newVariants(t)
-			if g.name == "large values" || g.name == "depth" {
+			if g.large {
 				if hurried() {
 					t.Skip("takes the race detector too long, and finds nothing more")
 				}

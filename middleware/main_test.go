@@ -83,11 +83,13 @@ func serve(t *testing.T, engine *gin.Engine, opts ...Option) *served {
 	return s
 }
 
-// listen begins to serve on both ports.
+// listen begins to serve on both ports, once both servers have seen the
+// engine's routes: gin changes those at the first request.
 func (s *served) listen(server func() *http.Server, serve func(*http.Server, net.Listener) error) {
 	s.t.Helper()
 	var certificates []tls.Certificate
 	certificates, s.trust = certified()
+	var begin []func()
 	for _, at := range []struct {
 		addr         *string
 		certificates []tls.Certificate
@@ -102,7 +104,10 @@ func (s *served) listen(server func() *http.Server, serve func(*http.Server, net
 		if at.certificates != nil {
 			srv.TLSConfig = &tls.Config{Certificates: at.certificates}
 		}
-		go func() { s.ended <- serve(srv, l) }()
+		begin = append(begin, func() { s.ended <- serve(srv, l) })
+	}
+	for _, f := range begin {
+		go f()
 	}
 	s.url = "http://" + s.addr
 }
