@@ -95,7 +95,7 @@ func TestEverythingIsCut(t *testing.T) {
 				if quantum == 1 && len(want) > 1<<18 {
 					continue
 				}
-				c := cursor{root: v, quantum: quantum, trusted: true}
+				c := cursor{root: v, quantum: quantum, onCaller: true}
 				wantOutput(t, fmt.Sprint("quantum ", quantum), drain(t, &c, quantum), want)
 			}
 		})
@@ -110,7 +110,7 @@ func TestEverythingIsCutWithPlainHTML(t *testing.T) {
 		if err := e.Encode(v); err != nil {
 			t.Fatal(err)
 		}
-		c := cursor{root: v, quantum: 4096, trusted: true, format: format{plainHTML: true, newline: true}}
+		c := cursor{root: v, quantum: 4096, onCaller: true, format: format{plainHTML: true, newline: true}}
 		wantOutput(t, name, drain(t, &c, 4096), want.Bytes())
 	}
 }

@@ -207,7 +207,7 @@ func (e *Encoder) stream(ctx context.Context, v any, f format, s *sink) error {
 		return err
 	}
 	s.first = nil
-	s.compressed = f.compression != 0 && (!complete || len(first.buf) >= f.min)
+	s.compressed = f.compression != 0 && (!complete || len(first.buf) >= f.least)
 	if complete && !s.compressed {
 		return s.finish(first)
 	}
@@ -217,10 +217,10 @@ func (e *Encoder) stream(ctx context.Context, v any, f format, s *sink) error {
 	defer j.free() // above all if many are refused
 	j.room = e.MaxHeld()
 	if s.compressed {
-		j.compression = &compression{kind: f.compression, most: e.turn(), pool: e.firsts, complete: complete}
+		j.compression = &compression{kind: f.compression, most: e.maxTurn(), pool: e.firsts, complete: complete}
 		defer j.compression.release()
 		j.segments, j.writeSize = e.firsts, min(j.writeSize, compressedWriteSize)
-		if complete && len(first.buf) <= e.turn() {
+		if complete && len(first.buf) <= e.maxTurn() {
 			if _, _, err := j.advance(); err != nil {
 				return err
 			}
@@ -240,7 +240,7 @@ func (e *Encoder) stream(ctx context.Context, v any, f format, s *sink) error {
 // cursor returns the beginning of v. It stays on the stack for all that is
 // complete within a quantum.
 func (e *Encoder) cursor(v any) cursor {
-	return cursor{root: v, quantum: e.cfg.quantum, trusted: true}
+	return cursor{root: v, quantum: e.cfg.quantum, onCaller: true}
 }
 
 // minBuffer is what a pooled buffer begins with. Most values are small, and
@@ -277,7 +277,7 @@ func (e *Encoder) count(n int64, err error) {
 func (e *Encoder) onPool(ctx context.Context, j *job, s *sink) error {
 	e.stats.pooled.Add(1)
 	j.wake = make(chan struct{}, 1)
-	j.cursor.trusted = false
+	j.cursor.onCaller = false
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -291,7 +291,7 @@ func (e *Encoder) onPool(ctx context.Context, j *job, s *sink) error {
 	}
 	if callsUser {
 		e.pool.vacate(j)
-		j.cursor.trusted = true
+		j.cursor.onCaller = true
 		return e.onCaller(ctx, j, s)
 	}
 	return nil

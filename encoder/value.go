@@ -216,25 +216,25 @@ func (c *cursor) oneByOne(dst []byte, p *plan, x unsafe.Pointer, i, n int, addr 
 }
 
 // fields appends the fields of a struct from the i-th one on, and the brace.
-// any is whether there was one before.
-func (c *cursor) fields(dst []byte, p *plan, x unsafe.Pointer, i int, addr, any bool) []byte {
+// more is whether there was one before.
+func (c *cursor) fields(dst []byte, p *plan, x unsafe.Pointer, i int, addr, more bool) []byte {
 	if c.full(dst) {
 		// Before the recursion goes deeper: a list has a level per element.
-		return c.pause(dst, frame{at: atFields, plan: p, x: x, i: i, addr: addr, any: any})
+		return c.pause(dst, frame{at: atFields, plan: p, x: x, i: i, addr: addr, more: more})
 	}
 	c.depth++
 	list := p.fields
 	html := c.format.html()
 	for i < len(list) {
 		f := &list[i]
-		if f.asksUser && c.callsUser() {
-			return c.pause(dst, frame{at: atFields, plan: p, x: x, i: i, addr: addr, any: any})
+		if f.asksUser && c.stopForUser() {
+			return c.pause(dst, frame{at: atFields, plan: p, x: x, i: i, addr: addr, more: more})
 		}
 		i++
 		y, a := unsafe.Add(x, f.offset), addr
 		if f.absent > 0 && allAbsent(y, f.absent) {
-			dst = appendKey(dst, f.nulls[html], any)
-			any = true
+			dst = appendKey(dst, f.nulls[html], more)
+			more = true
 			i += f.absent - 1
 			continue
 		}
@@ -246,15 +246,15 @@ func (c *cursor) fields(dst []byte, p *plan, x unsafe.Pointer, i int, addr, any 
 		if f.omits && f.omitted(y, a) {
 			continue
 		}
-		dst = appendKey(dst, f.quotes[html], any)
-		any = true
+		dst = appendKey(dst, f.quotes[html], more)
+		more = true
 		if f.quoted {
 			dst = c.quoted(dst, f.plan, y, a)
 		} else {
 			dst = c.value(dst, f.plan, y, a)
 		}
 		if c.full(dst) {
-			return c.pause(dst, frame{at: atFields, plan: p, x: x, i: i, addr: addr, any: any})
+			return c.pause(dst, frame{at: atFields, plan: p, x: x, i: i, addr: addr, more: more})
 		}
 	}
 	c.depth--
@@ -263,8 +263,8 @@ func (c *cursor) fields(dst []byte, p *plan, x unsafe.Pointer, i int, addr, any 
 
 // appendKey appends a field's name, which begins with a comma, without that if
 // it is the first.
-func appendKey(dst []byte, key string, any bool) []byte {
-	if !any {
+func appendKey(dst []byte, key string, more bool) []byte {
+	if !more {
 		key = key[1:]
 	}
 	return append(dst, key...)
@@ -312,16 +312,16 @@ func (c *cursor) mapping(dst []byte, p *plan, m unsafe.Pointer) []byte {
 
 // entries appends the entries that are left, and the brace. Those of a large
 // map have to be collected and sorted first.
-func (c *cursor) entries(dst []byte, e *entries, any bool) []byte {
+func (c *cursor) entries(dst []byte, e *entries, more bool) []byte {
 	c.depth++
 	elem := e.plan.elem
 	for !e.complete {
 		// The quantum may have been full behind the brace, on the caller's
 		// goroutine, and the walk go on here on a worker.
-		if c.full(dst) || e.plan.userKeys && c.callsUser() {
+		if c.full(dst) || e.plan.userKeys && c.stopForUser() {
 			return c.pause(dst, frame{at: atEntries, entries: e})
 		}
-		if e.plan.userKeys && c.callsUser() {
+		if e.plan.userKeys && c.stopForUser() {
 			return c.pause(dst, frame{at: atEntries, entries: e})
 		}
 		cost, err := e.collect()
@@ -332,16 +332,16 @@ func (c *cursor) entries(dst []byte, e *entries, any bool) []byte {
 	}
 	for {
 		if c.full(dst) {
-			return c.pause(dst, frame{at: atEntries, entries: e, any: any})
+			return c.pause(dst, frame{at: atEntries, entries: e, more: more})
 		}
 		key, value, ok := e.next()
 		if !ok {
 			break
 		}
-		if any {
+		if more {
 			dst = append(dst, ',')
 		}
-		any = true
+		more = true
 		dst = append(appendString(dst, key, !c.format.plainHTML), ':')
 		dst = c.value(dst, elem, value, false)
 	}
