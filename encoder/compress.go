@@ -32,7 +32,7 @@ func (c Compression) String() string {
 // whoever encodes that. A value that is complete in its first quantum and
 // shorter than least bytes is written as it is, and so is an empty one. All that
 // counts bytes of output then counts compressed ones: what Encode returns, the
-// hold, and SetSize.
+// hold, and SetSize. Only Encode compresses; Marshal and MarshalInline ignore it.
 //
 // If the output is compressed and the writer has a method Compressed(int64), it
 // is called before the first write, and again with every piece of output, with

@@ -83,7 +83,7 @@ func (e *Encoder) Close(ctx context.Context) error { return e.pool.close(ctx) }
 // Stats are an Encoder's counters since New, and what it is doing now.
 type Stats struct {
 	Values     int64 // encoded or failed, in all
-	Pooled     int64 // of those, too large to be encoded in their first quantum
+	Pooled     int64 // of those, too large for their first quantum: begun on the pool, or refused there
 	Bytes      int64 // of JSON
 	Overloaded int64 // refused with ErrOverloaded
 	Failed     int64 // ended by an error of the value, the writer or the context
@@ -177,6 +177,9 @@ func (e *Encoder) gather(ctx context.Context, v any, f format, rest func(context
 //
 // If all of the output is known before the first write and w has a method
 // SetSize(int64), it is called with the length first.
+//
+// The options are Lines, TrailingNewline and PlainHTML, which change what is
+// written, and Compressed.
 //
 // What a sequence produces may be all or a part of v. If its rows come slowly
 // and w has a method Flush(), it is called after they have been written.

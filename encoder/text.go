@@ -224,8 +224,8 @@ const (
 	highs = 0x80 * ones
 )
 
-// sets are for HTML escaped and for HTML as it is, as format.html counts them. The letters of
-// two pairs differ in a single bit.
+// sets are for HTML escaped and for HTML as it is, in the order of format.html.
+// The letters of two pairs differ in a single bit.
 var sets = [2]charset{
 	{('"' ^ '&') * ones, ('"' | '&') * ones, ('<' ^ '>') * ones, ('<' | '>') * ones, standing(`"\<>&`)},
 	{0, '"' * ones, 0, '"' * ones, standing(`"\`)},
