@@ -11,7 +11,7 @@ type format struct {
 	plainHTML bool // <, > and & as they are
 
 	compression Compression
-	min         int // bytes; what is shorter is not compressed
+	least       int // bytes; what is shorter is not compressed
 }
 
 func formatOf(opts []EncodeOption) (f format) {

@@ -30,9 +30,9 @@ func (c Compression) String() string {
 
 // Compressed has the output compressed, a quantum of JSON at a time and by
 // whoever encodes that. A value that is complete in its first quantum and
-// shorter than min bytes is written as it is, and so is an empty one. All that
+// shorter than least bytes is written as it is, and so is an empty one. All that
 // counts bytes of output then counts compressed ones: what Encode returns, the
-// hold, and SetSize.
+// hold, and SetSize. Only Encode compresses; Marshal and MarshalInline ignore it.
 //
 // If the output is compressed and the writer has a method Compressed(int64), it
 // is called before the first write, and again with every piece of output, with
@@ -40,8 +40,8 @@ func (c Compression) String() string {
 //
 // From its first turn to its last a compressed value holds a compressor of
 // about 0.8 MB, besides segments of 64 KB in place of those of the write size.
-func Compressed(c Compression, min int) EncodeOption {
-	return func(f format) format { f.compression, f.min = c, max(min, 1); return f }
+func Compressed(c Compression, least int) EncodeOption {
+	return func(f format) format { f.compression, f.least = c, max(least, 1); return f }
 }
 
 const (
@@ -135,9 +135,9 @@ type compression struct {
 	done     int64    // bytes of JSON that have been compressed
 }
 
-// turn is how many bytes of JSON are compressed in one turn at the most: what
+// maxTurn is how many bytes of JSON are compressed in one turn at the most: what
 // can be cut rarely makes more of a quantum.
-func (e *Encoder) turn() int { return e.cfg.quantum + e.cfg.quantum/2 }
+func (e *Encoder) maxTurn() int { return e.cfg.quantum + e.cfg.quantum/2 }
 
 // fill encodes about a quantum and compresses it into s. What is still there
 // from before comes first: a marshaler's output may be long.

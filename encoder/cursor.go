@@ -3,8 +3,6 @@ package encoder
 import (
 	"encoding/json"
 	"errors"
-	"math"
-	"reflect"
 	"slices"
 	"unsafe"
 
@@ -25,12 +23,12 @@ var errCallsUser = errors.New("encoder: user code ahead")
 // is paid for by the levels that were entered since the last one, and by
 // nothing else.
 type cursor struct {
-	root    any
-	format  format
-	quantum int
-	started bool
-	trusted bool // the caller's goroutine runs it: user code may be called
-	lazy    bool // sequences are encoded; encoding/json refuses them
+	root     any
+	format   format
+	quantum  int
+	started  bool
+	onCaller bool // the caller's goroutine runs it: user code may be called
+	lazy     bool // sequences are encoded; encoding/json refuses them
 
 	stack []frame // containers entered and left unfinished, the outermost first
 	depth int     // those, and the ones on the Go stack
@@ -52,6 +50,7 @@ type cursor struct {
 
 	mark      place // where the search for cycles looks back to
 	markDepth int
+	acyclic   bool // encoding/json has found none
 }
 
 // place is what encoding/json takes for the same value met again.
@@ -72,7 +71,7 @@ type frame struct {
 	x       unsafe.Pointer
 	i, n    int  // next element, field or byte, and how many there are
 	addr    bool // the value is addressable
-	any     bool // something was written since the bracket
+	more    bool // something was written since the bracket
 	entries *entries
 	seq     *sequence
 	raw     []byte
@@ -149,9 +148,9 @@ func (c *cursor) resume(dst []byte, f *frame) []byte {
 	case atLines:
 		return c.lineElements(dst, f.plan, f.x, f.i, f.n, f.addr)
 	case atFields:
-		return c.fields(dst, f.plan, f.x, f.i, f.addr, f.any)
+		return c.fields(dst, f.plan, f.x, f.i, f.addr, f.more)
 	case atEntries:
-		return c.entries(dst, f.entries, f.any)
+		return c.entries(dst, f.entries, f.more)
 	case atText:
 		return c.text(dst, unsafe.String((*byte)(f.x), f.n), f.i)
 	case atBytes:
@@ -159,7 +158,7 @@ func (c *cursor) resume(dst []byte, f *frame) []byte {
 	case atRaw:
 		return c.copyRaw(dst, f.raw)
 	default:
-		return c.rows(dst, f.seq, f.any)
+		return c.rows(dst, f.seq, f.more)
 	}
 }
 
@@ -182,13 +181,13 @@ func (c *cursor) fail(dst []byte, err error) []byte {
 	return dst
 }
 
-// callsUser reports whether the walk has to stop here because it is not on the
+// stopForUser reports whether the walk has to stop here because it is not on the
 // caller's goroutine, and the caller then pauses.
-func (c *cursor) callsUser() bool {
-	if !c.trusted {
+func (c *cursor) stopForUser() bool {
+	if !c.onCaller {
 		c.err = errCallsUser
 	}
-	return !c.trusted
+	return !c.onCaller
 }
 
 // cyclic reports whether the value at x, whose way leads through very many
@@ -198,6 +197,8 @@ func (c *cursor) callsUser() bool {
 func (c *cursor) cyclic(p *plan, x unsafe.Pointer, n, depth int) bool {
 	here := place{p, x, n}
 	switch {
+	case c.acyclic:
+		return false
 	case depth <= c.markDepth: // the mark is on a way that was left
 	case here == c.mark:
 		return true
@@ -211,17 +212,14 @@ func (c *cursor) cyclic(p *plan, x unsafe.Pointer, n, depth int) bool {
 // cycle ends the walk with encoding/json's error. That names the type at which
 // encoding/json notices, which depends on where it began.
 func (c *cursor) cycle(dst []byte, p *plan, x unsafe.Pointer, addr bool) []byte {
-	if c.callsUser() {
+	if c.stopForUser() {
 		return c.pause(dst, frame{at: atValue, plan: p, x: x, addr: addr})
 	}
-	_, err := json.Marshal(c.root)
-	if err == nil {
-		err = &json.UnsupportedValueError{
-			Value: reflect.NewAt(p.typ, x).Elem(),
-			Str:   "encountered a cycle via " + p.typ.String(),
-		}
+	if _, err := json.Marshal(c.root); err != nil {
+		return c.fail(dst, err)
 	}
-	return c.fail(dst, err)
+	c.acyclic = true // the mark was on a way that was left
+	return c.value(dst, p, x, addr)
 }
 
 const (
@@ -231,6 +229,11 @@ const (
 	// counted is how many levels an estimate counts. Each is a guess, and they
 	// multiply.
 	counted = 3
+	// looked is how many levels it looks through for those.
+	looked = 64
+	// farthest is how much is expected to follow at the most, unless there is
+	// more already: values may be made so that all guesses are wrong.
+	farthest = 64 << 20
 )
 
 // estimate is about how long the output will be, given how much of it there is.
@@ -240,8 +243,10 @@ func (c *cursor) estimate(written int) int {
 	if len(c.stack) == 0 {
 		return written
 	}
-	if past := past(c.stack, counted); past > 0 && past < 1 {
-		return max(written, int(min(float64(written)/past, math.MaxInt/2)))
+	outermost := c.stack[:min(len(c.stack), looked)]
+	if part := past(outermost, counted); part > 0 && part < 1 {
+		ahead := float64(written)/part - float64(written)
+		return written + int(min(ahead, float64(max(written, farthest))))
 	}
 	return 2 * written
 }

@@ -95,7 +95,7 @@ func TestEverythingIsCut(t *testing.T) {
 				if quantum == 1 && len(want) > 1<<18 {
 					continue
 				}
-				c := cursor{root: v, quantum: quantum, trusted: true}
+				c := cursor{root: v, quantum: quantum, onCaller: true}
 				wantOutput(t, fmt.Sprint("quantum ", quantum), drain(t, &c, quantum), want)
 			}
 		})
@@ -110,7 +110,7 @@ func TestEverythingIsCutWithPlainHTML(t *testing.T) {
 		if err := e.Encode(v); err != nil {
 			t.Fatal(err)
 		}
-		c := cursor{root: v, quantum: 4096, trusted: true, format: format{plainHTML: true, newline: true}}
+		c := cursor{root: v, quantum: 4096, onCaller: true, format: format{plainHTML: true, newline: true}}
 		wantOutput(t, name, drain(t, &c, 4096), want.Bytes())
 	}
 }
@@ -186,4 +186,131 @@ func TestTheStandardLibrarysMethodsMayRunOnAWorker(t *testing.T) {
 	v[7].At, v[7].Number = time.Unix(1, 2), "1e3"
 	c := cursor{root: v, quantum: 100} // not trusted
 	wantOutput(t, "on a worker", drain(t, &c, 100), marshal(t, v))
+}
+
+// TestNoGuessIsBelievedBeyondMeasure has values of which the first part says
+// nothing about the rest.
+func TestNoGuessIsBelievedBeyondMeasure(t *testing.T) {
+	ones := make([]any, 20_000)
+	for i := range ones {
+		ones[i] = 1
+	}
+	first := append([]any{strings.Repeat("x", 1<<17)}, ones...)
+	nested := append([]any{append([]any{first}, ones...)}, ones...)
+	texts := make([]string, 100_000)
+	texts[0] = strings.Repeat("x", 1<<20)
+	e := made(t)
+	for name, v := range map[string]any{"nested": nested, "texts": texts} {
+		b, err := e.Marshal(t.Context(), v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantOutput(t, name, b, marshal(t, v))
+		if most := 3*len(b) + 2*farthest; cap(b) > most {
+			t.Errorf("%s: room for %d bytes of %d", name, cap(b), len(b))
+		}
+	}
+}
+
+type kids struct {
+	Kids []kids
+	More struct{ Kids []kids }
+}
+
+func TestEmptySlicesAreNoCycle(t *testing.T) {
+	deep := kids{Kids: []kids{}}
+	deep.More.Kids = []kids{}
+	for range 600 {
+		inner := deep
+		deep = kids{Kids: []kids{inner}}
+		deep.More.Kids = []kids{}
+	}
+	m := map[string]any{"a": 1}
+	var same any = []any{m, struct{ M map[string]any }{m}}
+	for range 1000 {
+		same = []any{same}
+	}
+	e := made(t)
+	for name, v := range map[string]any{"empty slices": deep, "one map in two places": same} {
+		b, err := e.Marshal(t.Context(), v)
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		wantOutput(t, name, b, marshal(t, v))
+	}
+}
+
+// TestLittleOutputIsNoLittleWork has values that give hardly any output for
+// what they cost. A quantum may look at no more of them than of any other.
+func TestLittleOutputIsNoLittleWork(t *testing.T) {
+	type sparse struct {
+		A, B, C, D, E, F, G, H string `json:",omitempty"`
+	}
+	type keyed map[int]struct{}
+	maps := make([]keyed, 200)
+	for i := range maps {
+		maps[i] = keyed{}
+		for k := range 500 {
+			maps[i][k] = struct{}{}
+		}
+	}
+	var list any
+	for range 50_000 {
+		list = []any{list}
+	}
+	for name, test := range map[string]struct {
+		v    any
+		most int // bytes in a quantum
+	}{
+		"fields left out": {make([]sparse, 100_000), DefaultQuantum / 8},
+		"maps":            {maps, DefaultQuantum / 2},
+		"levels":          {list, DefaultQuantum / 16},
+	} {
+		c := cursor{root: test.v, quantum: DefaultQuantum, onCaller: true}
+		for done := false; !done; {
+			var out []byte
+			var err error
+			if out, done, err = c.next(nil); err != nil {
+				t.Fatal(err)
+			}
+			if len(out) > test.most && len(c.stack) > 0 && c.stack[0].at != atElements || len(out) > DefaultQuantum/2 && name != "levels" {
+				t.Errorf("%s: %d bytes in a quantum, want at most %d", name, len(out), test.most)
+				break
+			}
+		}
+	}
+}
+
+func TestLongKeysAreCut(t *testing.T) {
+	long := strings.Repeat("k\x01<", 100_000)
+	v := map[string]any{"a": 1, long: map[string]int{long + "2": 2}, "z": 3}
+	c := cursor{root: v, quantum: 5000, onCaller: true}
+	wantOutput(t, "long keys", drain(t, &c, 5000), marshal(t, v))
+}
+
+func TestWhatIsLongInOnePieceIsNoWorkersBusiness(t *testing.T) {
+	type quoted struct {
+		S string  `json:",string"`
+		P *string `json:",string"`
+	}
+	text, raw := strings.Repeat("x", 100_000), json.RawMessage(marshal(t, rows(5000)))
+	for name, v := range map[string]any{
+		"a raw message":            raw,
+		"a pointer to one":         &raw,
+		"a number":                 json.Number(strings.Repeat("1", 100_000)),
+		"a quoted string":          quoted{S: text},
+		"a pointer to one, quoted": quoted{P: &text},
+		"a big integer":            big.NewInt(1),
+	} {
+		e := made(t)
+		c := cursor{root: []any{v}, quantum: e.cfg.quantum}
+		if _, _, err := c.next(nil); err != errCallsUser {
+			t.Errorf("%s: error %v on a worker", name, err)
+		}
+		got, err := e.Marshal(t.Context(), v)
+		if err != nil {
+			t.Error(name, err)
+		}
+		wantOutput(t, name, got, marshal(t, v))
+	}
 }

@@ -8,8 +8,8 @@ import (
 	"github.com/probelane/probelane/encoder"
 )
 
-// encoding/json has no limit to depth but the stack. Sonic has several, from
-// about 2,000 levels on. Where encoding/json itself takes seconds, one in so
+// encoding/json has no limit to depth but the stack, and so there is none here,
+// wherever the walk is cut. Where encoding/json itself takes seconds, one in so
 // many of the values is compared.
 func TestExactDepth(t *testing.T) {
 	for _, tt := range []struct {
@@ -222,9 +222,9 @@ func TestExactNoCycles(t *testing.T) {
 	}
 }
 
-// A level that takes the value just past what sonic allows may be the first or
-// the last, of either kind.
-func TestExactDepthWhereTheLeafEncodersMeet(t *testing.T) {
+// The level from which on cycles are looked for may be of any kind, and what is
+// below it of any other.
+func TestExactDepthOfTwoKinds(t *testing.T) {
 	vs := newVariants(t)[1:]
 	for i, outer := range entries {
 		for j, inner := range entries {

@@ -83,7 +83,7 @@ func (e *Encoder) Close(ctx context.Context) error { return e.pool.close(ctx) }
 // Stats are an Encoder's counters since New, and what it is doing now.
 type Stats struct {
 	Values     int64 // encoded or failed, in all
-	Pooled     int64 // of those, too large to be encoded in their first quantum
+	Pooled     int64 // of those, too large for their first quantum: begun on the pool, or refused there
 	Bytes      int64 // of JSON
 	Overloaded int64 // refused with ErrOverloaded
 	Failed     int64 // ended by an error of the value, the writer or the context
@@ -178,6 +178,9 @@ func (e *Encoder) gather(ctx context.Context, v any, f format, rest func(context
 // If all of the output is known before the first write and w has a method
 // SetSize(int64), it is called with the length first.
 //
+// The options are Lines, TrailingNewline and PlainHTML, which change what is
+// written, and Compressed.
+//
 // What a sequence produces may be all or a part of v. If its rows come slowly
 // and w has a method Flush(), it is called after they have been written.
 func (e *Encoder) Encode(ctx context.Context, w io.Writer, v any, opts ...EncodeOption) (n int64, err error) {
@@ -207,7 +210,7 @@ func (e *Encoder) stream(ctx context.Context, v any, f format, s *sink) error {
 		return err
 	}
 	s.first = nil
-	s.compressed = f.compression != 0 && (!complete || len(first.buf) >= f.min)
+	s.compressed = f.compression != 0 && (!complete || len(first.buf) >= f.least)
 	if complete && !s.compressed {
 		return s.finish(first)
 	}
@@ -217,10 +220,10 @@ func (e *Encoder) stream(ctx context.Context, v any, f format, s *sink) error {
 	defer j.free() // above all if many are refused
 	j.room = e.MaxHeld()
 	if s.compressed {
-		j.compression = &compression{kind: f.compression, most: e.turn(), pool: e.firsts, complete: complete}
+		j.compression = &compression{kind: f.compression, most: e.maxTurn(), pool: e.firsts, complete: complete}
 		defer j.compression.release()
 		j.segments, j.writeSize = e.firsts, min(j.writeSize, compressedWriteSize)
-		if complete && len(first.buf) <= e.turn() {
+		if complete && len(first.buf) <= e.maxTurn() {
 			if _, _, err := j.advance(); err != nil {
 				return err
 			}
@@ -240,7 +243,7 @@ func (e *Encoder) stream(ctx context.Context, v any, f format, s *sink) error {
 // cursor returns the beginning of v. It stays on the stack for all that is
 // complete within a quantum.
 func (e *Encoder) cursor(v any) cursor {
-	return cursor{root: v, quantum: e.cfg.quantum, trusted: true}
+	return cursor{root: v, quantum: e.cfg.quantum, onCaller: true}
 }
 
 // minBuffer is what a pooled buffer begins with. Most values are small, and
@@ -277,7 +280,7 @@ func (e *Encoder) count(n int64, err error) {
 func (e *Encoder) onPool(ctx context.Context, j *job, s *sink) error {
 	e.stats.pooled.Add(1)
 	j.wake = make(chan struct{}, 1)
-	j.cursor.trusted = false
+	j.cursor.onCaller = false
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -291,7 +294,7 @@ func (e *Encoder) onPool(ctx context.Context, j *job, s *sink) error {
 	}
 	if callsUser {
 		e.pool.vacate(j)
-		j.cursor.trusted = true
+		j.cursor.onCaller = true
 		return e.onCaller(ctx, j, s)
 	}
 	return nil

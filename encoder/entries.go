@@ -19,9 +19,19 @@ import (
 // as often as anything else.
 const keyBatch = 1024
 
-// entryCost is what collecting an entry takes away from a quantum, in bytes of
-// JSON that could have been written instead.
-const entryCost = 64
+// What collecting an entry takes away from a quantum, in bytes of JSON that could
+// have been written instead.
+const (
+	entryCost = 64
+	smallCost = 16 // in a small map, which is not copied to fresh memory
+)
+
+// batch is how many entries of a map are collected at a time, since their
+// values are copied.
+func (p *plan) batch() int {
+	const bytes = 256 << 10
+	return int(min(keyBatch, max(bytes/max(p.elem.size, 1), 1)))
+}
 
 // entries are those of a map in the order of their keys, which is that of the
 // keys' texts before they are escaped. Those of a large map are collected in
@@ -32,12 +42,13 @@ type entries struct {
 	taken    int
 	complete bool
 	batch    []entry
-	known    []string      // the keys, if their order was known beforehand; then batch is empty
-	values   reflect.Value // a slice, where the entries' values are
-	anys     []any         // the same for values of type any
-	strings  []string      // and for strings
-	most     int           // entries since it came from the pool
-	spare    *entries      // another that the cursor keeps
+	known    []string       // the keys, if their order was known beforehand; then batch is empty
+	values   reflect.Value  // a slice, where the entries' values are
+	anys     []any          // the same for values of type any
+	strings  []string       // and for strings
+	named    unsafe.Pointer // the value whose key has been written
+	most     int            // entries since it came from the pool
+	spare    *entries       // another that the cursor keeps
 
 	// The rest is of large maps.
 	iter    *reflect.MapIter
@@ -100,12 +111,13 @@ func (c *cursor) entriesOf(p *plan, m unsafe.Pointer) *entries {
 	switch {
 	case n == 0:
 		return nil
-	case n > keyBatch || p.userKeys:
+	case n > p.batch() || p.userKeys:
 		return &entries{plan: p, len: n, iter: p.rangeOver(m)}
 	}
 	e := c.takeEntries(p)
 	e.plan, e.len, e.taken, e.complete = p, n, 0, true
 	e.most = max(e.most, n)
+	c.limit -= smallCost * n
 	switch p.layout {
 	// Maps of one layout, whatever their types are called.
 	case stringToString:
@@ -276,7 +288,7 @@ func (e *entries) next() (key string, value unsafe.Pointer, ok bool) {
 // collect takes up to a batch of a large map's entries and returns what that
 // has taken away from the quantum.
 func (e *entries) collect() (cost int, err error) {
-	n := min(keyBatch, e.len)
+	n := min(e.plan.batch(), e.len)
 	values := reflect.MakeSlice(e.plan.elem.slice, n, n)
 	batch := make([]entry, 0, n)
 	if e.plan.userKeys {
@@ -297,7 +309,7 @@ func (e *entries) collect() (cost int, err error) {
 	if e.complete {
 		heap.Init(&e.batches)
 	}
-	return entryCost * len(batch), nil
+	return entryCost*len(batch) + len(batch)*int(e.plan.elem.size)/8, nil
 }
 
 // appendEntries takes entries until the map ends or values are full.

@@ -3,7 +3,6 @@ package encoder
 import (
 	"encoding"
 	"encoding/json"
-	"math/big"
 	"net/netip"
 	"reflect"
 	"unsafe"
@@ -34,9 +33,6 @@ var trustedMarshalers = map[reflect.Type]bool{
 	reflect.TypeFor[netip.Addr]():     true,
 	reflect.TypeFor[netip.AddrPort](): true,
 	reflect.TypeFor[netip.Prefix]():   true,
-	reflect.TypeFor[big.Int]():        true,
-	reflect.TypeFor[big.Float]():      true,
-	reflect.TypeFor[big.Rat]():        true,
 }
 
 func trusted(t reflect.Type) bool {
@@ -50,7 +46,15 @@ func trusted(t reflect.Type) bool {
 // methods would, which can take locks or call the encoder, or because it would
 // keep the worker for more than a quantum.
 func (p *plan) callsUser(x unsafe.Pointer, quantum int) bool {
-	return p.user || p.typ == rawMessageType && (*sliceHeader)(x).len > quantum
+	switch p.typ {
+	case reflect.PointerTo(rawMessageType):
+		return len(**(**json.RawMessage)(x)) > quantum
+	case rawMessageType:
+		return (*sliceHeader)(x).len > quantum
+	case numberType:
+		return len(*(*string)(x)) > quantum
+	}
+	return p.user
 }
 
 // marshals reports whether t has a marshaler of its own, and whether

@@ -250,9 +250,9 @@ var exactGroups = []struct {
 	{"large values", largeSamples, false, true, 9},
 }
 
-// hurried reports whether time is short: under the race detector, where
-// everything takes ten times as long and sonic checks itself against
-// encoding/json besides. The bytes are the same without it.
+// hurried reports whether time is short: in short mode, and under the race
+// detector, where everything takes ten times as long. The bytes are the same
+// without it.
 var hurried = sync.OnceValue(func() bool {
 	info, ok := debug.ReadBuildInfo()
 	race := ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})

@@ -121,6 +121,10 @@ func allAbsent(x unsafe.Pointer, n int) bool {
 	return set == 0
 }
 
+// maxAbsent bounds a run: its text is kept for each field that it may begin
+// with, and one value in it has all before it looked at again.
+const maxAbsent = 32
+
 // groupAbsent finds the runs of nullable fields.
 func groupAbsent(fields []field) {
 	for i := len(fields) - 1; i >= 0; i-- {
@@ -133,7 +137,7 @@ func groupAbsent(fields []field) {
 		if i+1 == len(fields) {
 			continue
 		}
-		if next := &fields[i+1]; next.absent > 0 && next.offset == f.offset+unsafe.Sizeof(next.offset) {
+		if next := &fields[i+1]; next.absent > 0 && next.absent < maxAbsent && next.offset == f.offset+unsafe.Sizeof(next.offset) {
 			f.absent += next.absent
 			f.nulls[0] += next.nulls[0]
 			f.nulls[1] += next.nulls[1]

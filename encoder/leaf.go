@@ -13,7 +13,7 @@ func (c *cursor) leaf(dst []byte, p *plan, x unsafe.Pointer, addr bool) []byte {
 	if c.err != nil {
 		return dst // a marshaler behind an error is not called
 	}
-	if p.callsUser(x, c.quantum) && c.callsUser() {
+	if p.callsUser(x, c.quantum) && c.stopForUser() {
 		return c.pause(dst, frame{at: atValue, plan: p, x: x, addr: addr})
 	}
 	b, err := c.std(p, x, addr)

@@ -23,6 +23,8 @@ const (
 	// maxSonicArray is the longest array that sonic may see. It unrolls an
 	// array when it compiles the type: [65536]byte takes 3.5 s.
 	maxSonicArray = 64
+	// maxSonicWidth bounds the same for structs of arrays and of structs.
+	maxSonicWidth = 4 << 10
 )
 
 // numeric reports whether values of t are numbers and booleans alone, and how
@@ -40,7 +42,7 @@ func numeric(t reflect.Type) (width int, ok bool) {
 		return len("-0.00000222507385850720138,"), true
 	case k == reflect.Array:
 		w, ok := numeric(t.Elem())
-		return len("[],") + t.Len()*w, ok && t.Len() <= maxSonicArray
+		return len("[],") + t.Len()*w, ok && unrolled(t) <= maxSonicArray
 	case k == reflect.Struct:
 		width = len("{},")
 		all := fieldsOf(t)
@@ -52,9 +54,18 @@ func numeric(t reflect.Type) (width int, ok bool) {
 			}
 			width += len(f.quotes[0]) + w
 		}
-		return width, len(all) > 0
+		return width, len(all) > 0 && width <= maxSonicWidth
 	}
 	return 0, false
+}
+
+// unrolled is how many elements an array has in all its dimensions.
+func unrolled(t reflect.Type) int {
+	n := 1
+	for ; t.Kind() == reflect.Array && n <= maxSonicArray; t = t.Elem() {
+		n *= t.Len()
+	}
+	return n
 }
 
 // simpleName reports whether a field's name needs no escape of any kind.

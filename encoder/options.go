@@ -85,16 +85,18 @@ type Option func(*config)
 
 // WithWorkers sets how many values are encoded at the same time on the pool.
 // The default is GOMAXPROCS at the time of New; more gain nothing, since
-// encoding only ever waits for a processor. SetWorkers changes it later.
+// encoding only ever waits for a processor; zero is an error. SetWorkers changes
+// it later.
 func WithWorkers(n int) Option { return func(c *config) { c.workers = n } }
 
 // WithQuantum sets about how many bytes of JSON are encoded before an encode
-// gives way. The default is DefaultQuantum. What cannot be cut, such as the
-// output of a marshaler or one long string, takes as long as it takes.
+// gives way. The default is DefaultQuantum; zero is an error. What cannot be
+// cut takes as long as it takes: the output of one marshaler, a json.RawMessage,
+// a map's key, a string tagged ",string".
 func WithQuantum(bytes int) Option { return func(c *config) { c.quantum = bytes } }
 
 // WithWriteSize sets about how many bytes Encode hands to its writer at once.
-// The default is DefaultWriteSize.
+// The default is DefaultWriteSize; zero is an error.
 func WithWriteSize(bytes int) Option { return func(c *config) { c.writeSize = bytes } }
 
 // WithHold sets how many bytes Encode keeps back before its first write: what
@@ -104,8 +106,8 @@ func WithWriteSize(bytes int) Option { return func(c *config) { c.writeSize = by
 func WithHold(bytes int) Option { return func(c *config) { c.hold = bytes } }
 
 // WithQueue sets how many encodes may wait for a worker. One more gets
-// ErrOverloaded. The default is DefaultQueue. Each that waits holds its first
-// quantum.
+// ErrOverloaded. The default is DefaultQueue; zero is an error. Each that waits
+// holds its first quantum.
 func WithQueue(n int) Option { return func(c *config) { c.queue = n } }
 
 // WithQueueBytes sets how many bytes of JSON those that wait may have before

@@ -96,6 +96,11 @@ type planner struct {
 	made map[reflect.Type]*plan
 }
 
+// newPlan returns what the plan of every type has.
+func newPlan(t reflect.Type) *plan {
+	return &plan{typ: t, size: t.Size(), slice: reflect.SliceOf(t)}
+}
+
 func (pl *planner) plan(t reflect.Type) *plan {
 	if p, ok := plans.Load(t); ok {
 		return p.(*plan)
@@ -103,21 +108,20 @@ func (pl *planner) plan(t reflect.Type) *plan {
 	if p, ok := pl.made[t]; ok {
 		return p
 	}
-	p := new(plan)
+	p := newPlan(t)
 	pl.made[t] = p
 	own, byAddress := marshals(t)
 	switch {
 	case t == sequenceType:
-		p.typ, p.size, p.slice, p.op = t, t.Size(), reflect.SliceOf(t), opSequence
+		p.op = opSequence
 		return p
 	case !own && !byAddress || isTime(t):
 		pl.fill(p, t)
 		return p
 	case !own:
-		p.bare = new(plan)
+		p.bare = newPlan(t)
 		pl.fill(p.bare, t)
 	}
-	p.typ, p.size, p.slice = t, t.Size(), reflect.SliceOf(t)
 	p.op, p.user = opMarshaler, !trusted(t)
 	return p
 }
@@ -136,7 +140,6 @@ var scalarOps = map[reflect.Kind]op{
 
 // fill plans t by its kind.
 func (pl *planner) fill(p *plan, t reflect.Type) {
-	p.typ, p.size, p.slice = t, t.Size(), reflect.SliceOf(t)
 	p.op = scalarOps[t.Kind()]
 	if width, ok := numeric(t); ok && !isByte(t) {
 		p.width = width

@@ -77,7 +77,8 @@ const (
 )
 
 const (
-	// maxShape bounds the parts of a type: sonic compiles each new one.
+	// maxShape bounds the parts of a type: reflect keeps each new one for ever, and
+	// both encoders what they know of it.
 	maxShape = 12
 	// maxElems bounds the elements of nested arrays.
 	maxElems = 200

@@ -103,10 +103,10 @@ func (c *cursor) sequence(dst []byte, p *plan, x unsafe.Pointer, addr bool) []by
 		return c.leaf(dst, p, x, addr)
 	case p.isNil(x):
 		return append(dst, "null"...)
-	case c.callsUser():
+	case c.stopForUser():
 		return c.pause(dst, frame{at: atValue, plan: p, x: x, addr: addr})
 	}
-	return c.rows(append(dst, '['), c.openSequence(p, x), false)
+	return c.rows(c.bracket(dst, '['), c.openSequence(p, x), false)
 }
 
 // isNil reports whether the sequence at x is.
@@ -153,7 +153,7 @@ func pull(p *plan, seq reflect.Value) (unsafe.Pointer, func() (error, bool), fun
 }
 
 // rows appends what is still to come of a sequence, and the bracket.
-func (c *cursor) rows(dst []byte, s *sequence, any bool) []byte {
+func (c *cursor) rows(dst []byte, s *sequence, more bool) []byte {
 	c.depth++
 	for {
 		if s.open && c.limit > 0 { // the row is complete, now if not before
@@ -164,13 +164,13 @@ func (c *cursor) rows(dst []byte, s *sequence, any bool) []byte {
 		}
 		if !s.open && !s.sent && s.late() {
 			s.sent, c.flush = true, true
-			return c.pause(dst, frame{at: atRows, seq: s, any: any})
+			return c.pause(dst, frame{at: atRows, seq: s, more: more})
 		}
 		if c.full(dst) {
-			return c.pause(dst, frame{at: atRows, seq: s, any: any})
+			return c.pause(dst, frame{at: atRows, seq: s, more: more})
 		}
-		if c.callsUser() {
-			return c.pause(dst, frame{at: atRows, seq: s, any: any})
+		if c.stopForUser() {
+			return c.pause(dst, frame{at: atRows, seq: s, more: more})
 		}
 		err, ok := s.next()
 		if err != nil {
@@ -179,10 +179,10 @@ func (c *cursor) rows(dst []byte, s *sequence, any bool) []byte {
 		if !ok {
 			break
 		}
-		if any && !s.lines {
+		if more && !s.lines {
 			dst = append(dst, ',')
 		}
-		any = true
+		more = true
 		s.open, s.sent = true, false
 		dst = c.value(dst, s.elem, s.row, true)
 	}

@@ -224,11 +224,11 @@ const (
 	highs = 0x80 * ones
 )
 
-// sets are without HTML and with it. The letters of two pairs differ in a
-// single bit.
+// sets are for HTML escaped and for HTML as it is, in the order of format.html.
+// The letters of two pairs differ in a single bit.
 var sets = [2]charset{
-	{0, '"' * ones, 0, '"' * ones, standing(`"\`)},
 	{('"' ^ '&') * ones, ('"' | '&') * ones, ('<' ^ '>') * ones, ('<' | '>') * ones, standing(`"\<>&`)},
+	{0, '"' * ones, 0, '"' * ones, standing(`"\`)},
 }
 
 func standing(special string) (stands [256]bool) {
@@ -240,9 +240,9 @@ func standing(special string) (stands [256]bool) {
 
 func charsetFor(html bool) *charset {
 	if html {
-		return &sets[1]
+		return &sets[0]
 	}
-	return &sets[0]
+	return &sets[1]
 }
 
 // special returns the highest bits of the bytes of x that are of the set, or

@@ -50,7 +50,7 @@ func (c *cursor) value(dst []byte, p *plan, x unsafe.Pointer, addr bool) []byte 
 		case opString:
 			return c.string(dst, *(*string)(x))
 		case opNumber:
-			if s := *(*string)(x); validNumber(s) {
+			if s := *(*string)(x); len(s) < longText && validNumber(s) {
 				return append(dst, s...)
 			}
 			return c.leaf(dst, p, x, addr)
@@ -73,16 +73,16 @@ func (c *cursor) value(dst []byte, p *plan, x unsafe.Pointer, addr bool) []byte 
 			if h.data == nil {
 				return append(dst, "null"...)
 			}
-			if c.depth > maxDepth && c.cyclic(p, h.data, h.len, c.depth) {
+			if c.depth > maxDepth && h.len > 0 && c.cyclic(p, h.data, h.len, c.depth) {
 				return c.cycle(dst, p, x, addr)
 			}
-			return c.elements(append(dst, '['), p, h.data, 0, h.len, true)
+			return c.elements(c.bracket(dst, '['), p, h.data, 0, h.len, true)
 		case opArray:
-			return c.elements(append(dst, '['), p, x, 0, p.len, addr)
+			return c.elements(c.bracket(dst, '['), p, x, 0, p.len, addr)
 		case opMap:
 			return c.mapping(dst, p, *(*unsafe.Pointer)(x))
 		case opStruct:
-			return c.fields(append(dst, '{'), p, x, 0, addr, false)
+			return c.fields(c.bracket(dst, '{'), p, x, 0, addr, false)
 		case opPointer:
 			y := *(*unsafe.Pointer)(x)
 			if y == nil {
@@ -138,7 +138,7 @@ func (c *cursor) boxed(dst []byte, v any) []byte {
 		return c.mapping(dst, anyMapPlan(), *(*unsafe.Pointer)(unsafe.Pointer(&v)))
 	case []any:
 		if v != nil && c.depth <= maxDepth {
-			return c.elements(append(dst, '['), anySlicePlan(), unsafe.Pointer(unsafe.SliceData(v)), 0, len(v), true)
+			return c.elements(c.bracket(dst, '['), anySlicePlan(), unsafe.Pointer(unsafe.SliceData(v)), 0, len(v), true)
 		}
 	}
 	p := c.planFor(v)
@@ -216,25 +216,25 @@ func (c *cursor) oneByOne(dst []byte, p *plan, x unsafe.Pointer, i, n int, addr 
 }
 
 // fields appends the fields of a struct from the i-th one on, and the brace.
-// any is whether there was one before.
-func (c *cursor) fields(dst []byte, p *plan, x unsafe.Pointer, i int, addr, any bool) []byte {
+// more is whether there was one before.
+func (c *cursor) fields(dst []byte, p *plan, x unsafe.Pointer, i int, addr, more bool) []byte {
 	if c.full(dst) {
 		// Before the recursion goes deeper: a list has a level per element.
-		return c.pause(dst, frame{at: atFields, plan: p, x: x, i: i, addr: addr, any: any})
+		return c.pause(dst, frame{at: atFields, plan: p, x: x, i: i, addr: addr, more: more})
 	}
 	c.depth++
 	list := p.fields
 	html := c.format.html()
 	for i < len(list) {
 		f := &list[i]
-		if f.asksUser && c.callsUser() {
-			return c.pause(dst, frame{at: atFields, plan: p, x: x, i: i, addr: addr, any: any})
+		if f.asksUser && c.stopForUser() {
+			return c.pause(dst, frame{at: atFields, plan: p, x: x, i: i, addr: addr, more: more})
 		}
 		i++
 		y, a := unsafe.Add(x, f.offset), addr
 		if f.absent > 0 && allAbsent(y, f.absent) {
-			dst = appendKey(dst, f.nulls[html], any)
-			any = true
+			dst = appendKey(dst, f.nulls[html], more)
+			more = true
 			i += f.absent - 1
 			continue
 		}
@@ -244,27 +244,60 @@ func (c *cursor) fields(dst []byte, p *plan, x unsafe.Pointer, i int, addr, any 
 			}
 		}
 		if f.omits && f.omitted(y, a) {
+			c.limit -= omitCost
 			continue
 		}
-		dst = appendKey(dst, f.quotes[html], any)
-		any = true
+		if f.quoted && longString(f.plan, y) && c.stopForUser() {
+			// Text in text is made in one piece.
+			return c.pause(dst, frame{at: atFields, plan: p, x: x, i: i - 1, addr: addr, more: more})
+		}
+		dst = appendKey(dst, f.quotes[html], more)
+		more = true
 		if f.quoted {
 			dst = c.quoted(dst, f.plan, y, a)
 		} else {
 			dst = c.value(dst, f.plan, y, a)
 		}
 		if c.full(dst) {
-			return c.pause(dst, frame{at: atFields, plan: p, x: x, i: i, addr: addr, any: any})
+			return c.pause(dst, frame{at: atFields, plan: p, x: x, i: i, addr: addr, more: more})
 		}
 	}
 	c.depth--
 	return append(dst, '}')
 }
 
+const (
+	// omitCost is what a field that is left out takes away from a quantum: it is
+	// looked at like any other.
+	omitCost = 8
+	// levelCost is what a level far down does, for which the stack grows.
+	levelCost = 64
+	farDown   = 100
+)
+
+// bracket begins a container.
+func (c *cursor) bracket(dst []byte, b byte) []byte {
+	if c.depth > farDown {
+		c.limit -= levelCost
+	}
+	return append(dst, b)
+}
+
+// longString reports whether the string at x, or what the pointer there leads to, is.
+func longString(p *plan, x unsafe.Pointer) bool {
+	if p.op == opPointer {
+		if x = *(*unsafe.Pointer)(x); x == nil {
+			return false
+		}
+		p = p.elem
+	}
+	return p.typ.Kind() == reflect.String && len(*(*string)(x)) >= longText
+}
+
 // appendKey appends a field's name, which begins with a comma, without that if
 // it is the first.
-func appendKey(dst []byte, key string, any bool) []byte {
-	if !any {
+func appendKey(dst []byte, key string, more bool) []byte {
+	if !more {
 		key = key[1:]
 	}
 	return append(dst, key...)
@@ -302,7 +335,7 @@ func (c *cursor) mapping(dst []byte, p *plan, m unsafe.Pointer) []byte {
 		word := m // m itself would be moved to the heap in any case
 		return c.cycle(dst, p, unsafe.Pointer(&word), false)
 	}
-	dst = append(dst, '{')
+	dst = c.bracket(dst, '{')
 	e := c.entriesOf(p, m)
 	if e == nil {
 		return append(dst, '}')
@@ -312,13 +345,13 @@ func (c *cursor) mapping(dst []byte, p *plan, m unsafe.Pointer) []byte {
 
 // entries appends the entries that are left, and the brace. Those of a large
 // map have to be collected and sorted first.
-func (c *cursor) entries(dst []byte, e *entries, any bool) []byte {
+func (c *cursor) entries(dst []byte, e *entries, more bool) []byte {
 	c.depth++
 	elem := e.plan.elem
 	for !e.complete {
 		// The quantum may have been full behind the brace, on the caller's
 		// goroutine, and the walk go on here on a worker.
-		if c.full(dst) || e.plan.userKeys && c.callsUser() {
+		if c.full(dst) || e.plan.userKeys && c.stopForUser() {
 			return c.pause(dst, frame{at: atEntries, entries: e})
 		}
 		cost, err := e.collect()
@@ -329,18 +362,25 @@ func (c *cursor) entries(dst []byte, e *entries, any bool) []byte {
 	}
 	for {
 		if c.full(dst) {
-			return c.pause(dst, frame{at: atEntries, entries: e, any: any})
+			return c.pause(dst, frame{at: atEntries, entries: e, more: more})
 		}
-		key, value, ok := e.next()
-		if !ok {
-			break
+		value := e.named
+		if value == nil {
+			key, v, ok := e.next()
+			if !ok {
+				break
+			}
+			if more {
+				dst = append(dst, ',')
+			}
+			more, value = true, v
+			if dst = c.string(dst, key); c.full(dst) {
+				e.named = v
+				return c.pause(dst, frame{at: atEntries, entries: e, more: more})
+			}
 		}
-		if any {
-			dst = append(dst, ',')
-		}
-		any = true
-		dst = append(appendString(dst, key, !c.format.plainHTML), ':')
-		dst = c.value(dst, elem, value, false)
+		e.named = nil
+		dst = c.value(append(dst, ':'), elem, value, false)
 	}
 	c.free(e)
 	c.depth--
