@@ -1,6 +1,7 @@
 package middleware
 
 import (
+	"iter"
 	"net/http"
 	"strconv"
 	"strings"
@@ -15,11 +16,11 @@ import (
 // before as after.
 const DefaultCompressionMinimum = 1 << 10
 
-// WithCompression has JSON compress what it answers with zstd or gzip,
-// whichever the client's Accept-Encoding prefers, and zstd if it takes both
-// alike. Responses shorter than minimum, in bytes of JSON, are sent as they are;
-// 0 means DefaultCompressionMinimum, and negative values are errors. Without
-// this option nothing is compressed.
+// WithCompression has JSON, Stream and NDJSON compress what they answer with
+// zstd or gzip, whichever the client's Accept-Encoding prefers, and zstd if it
+// takes both alike. Responses shorter than minimum, in bytes of JSON, are sent as
+// they are; 0 means DefaultCompressionMinimum, and negative values are errors.
+// Without this option nothing is compressed.
 //
 // It costs the processor more than the encoding does, in turns of the same
 // pool, and a response about as much memory as without: a compressor in place of
@@ -27,38 +28,38 @@ const DefaultCompressionMinimum = 1 << 10
 //
 // Left alone are responses that say Content-Encoding, Content-Range or
 // "Cache-Control: no-transform", and those behind a writer of another
-// middleware, which may compress them itself, or read them. Gin's own c.JSON is
-// not compressed: its codec has to return the JSON in one slice.
+// middleware, which may compress them itself, or read them. Gin's own c.JSON and
+// c.PureJSON are not compressed.
 func WithCompression(minimum int) Option {
 	return func(c *config) {
 		if minimum == 0 {
 			minimum = DefaultCompressionMinimum
 		}
-		c.minimum = minimum
+		c.compressFrom = minimum
 	}
 }
 
 // coding is what a response may be compressed with, and from which length on.
 type coding struct {
 	encoder.Compression
-	minimum    int
+	from       int  // bytes of JSON
 	negotiable bool // another request for the same might get another coding
 }
 
 // coding decides on the response that c is about to answer.
 func (g *Guard) coding(c *gin.Context) coding {
 	h := c.Writer.Header()
-	if g.cfg.minimum == 0 || c.Writer.Written() || c.Writer.Status() == http.StatusPartialContent ||
+	if g.cfg.compressFrom == 0 || c.Writer.Written() || c.Writer.Status() == http.StatusPartialContent ||
 		h.Get("Content-Encoding") != "" || h.Get("Content-Range") != "" ||
 		listed(h.Values("Cache-Control"), "no-transform") || !plain(c.Writer) {
 		return coding{}
 	}
 	best, identity := negotiate(c.Request.Header.Values("Accept-Encoding"))
-	min := g.cfg.minimum
+	from := g.cfg.compressFrom
 	if !identity {
-		min = 1
+		from = 1
 	}
-	return coding{best, min, true}
+	return coding{best, from, true}
 }
 
 // vary tells caches that the response depends on a header of the request.
@@ -94,20 +95,17 @@ func listed(values []string, token string) bool {
 // whether the client also takes a response as it is.
 func negotiate(acceptEncoding []string) (best encoder.Compression, identity bool) {
 	const unnamed = -1
-	zstd, gzip, plain, rest := float64(unnamed), float64(unnamed), float64(unnamed), float64(unnamed)
-	for _, line := range acceptEncoding {
-		for item := range strings.SplitSeq(line, ",") {
-			name, q := weighted(item)
-			switch name {
-			case "zstd":
-				zstd = q
-			case "gzip", "x-gzip":
-				gzip = q
-			case "identity":
-				plain = q
-			case "*":
-				rest = q
-			}
+	zstd, gzip, asIs, rest := float64(unnamed), float64(unnamed), float64(unnamed), float64(unnamed)
+	for name, q := range weighted(acceptEncoding) {
+		switch name {
+		case "zstd":
+			zstd = q
+		case "gzip", "x-gzip":
+			gzip = q
+		case "identity":
+			asIs = q
+		case "*":
+			rest = q
 		}
 	}
 	if zstd == unnamed {
@@ -118,10 +116,10 @@ func negotiate(acceptEncoding []string) (best encoder.Compression, identity bool
 	}
 	// Unless it is ruled out, no compression is always acceptable; but only who
 	// names it can prefer it.
-	identity = plain > 0 || plain == unnamed && rest != 0
+	identity = asIs > 0 || asIs == unnamed && rest != 0
 	q := max(zstd, gzip)
 	switch {
-	case q <= 0 || plain > q:
+	case q <= 0 || asIs > q:
 		return 0, identity
 	case zstd == q:
 		return encoder.Zstd, identity
@@ -129,8 +127,21 @@ func negotiate(acceptEncoding []string) (best encoder.Compression, identity bool
 	return encoder.Gzip, identity
 }
 
-// weighted splits "gzip;q=0.5". A weight that is not one refuses.
-func weighted(item string) (name string, q float64) {
+// weighted are the items of a header that is a list with weights.
+func weighted(values []string) iter.Seq2[string, float64] {
+	return func(yield func(name string, q float64) bool) {
+		for _, v := range values {
+			for item := range strings.SplitSeq(v, ",") {
+				if !yield(weight(item)) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// weight splits "gzip;q=0.5". A weight that is not one refuses.
+func weight(item string) (name string, q float64) {
 	name, params, _ := strings.Cut(item, ";")
 	name, q = strings.ToLower(strings.TrimSpace(name)), 1
 	for param := range strings.SplitSeq(params, ";") {
@@ -138,11 +149,10 @@ func weighted(item string) (name string, q float64) {
 		if !strings.EqualFold(strings.TrimSpace(key), "q") {
 			continue
 		}
-		weight, err := strconv.ParseFloat(strings.TrimSpace(value), 64)
-		if err != nil || !(weight >= 0 && weight <= 1) {
-			weight = 0
+		var err error
+		if q, err = strconv.ParseFloat(strings.TrimSpace(value), 64); err != nil || !(q >= 0 && q <= 1) {
+			q = 0
 		}
-		q = weight
 	}
 	return name, q
 }

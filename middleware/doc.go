@@ -4,17 +4,21 @@
 //	middleware.Run(r, ":8080") // in place of r.Run(":8080")
 //
 // Run answers the probes before anything else, admits requests while there is
-// room for them, encodes large JSON in short pieces on a bounded pool, gives
-// the server timeouts that suit keep-alive clients and proxies, and on SIGTERM
-// drains without losing a request. Handlers need no change: c.JSON is served by
-// the encoder, and c.PureJSON is streamed by it. With JSON in place of c.JSON
-// such a response is streamed too, and a large one then takes about a megabyte
-// of memory instead of its whole length.
+// room for them, encodes large JSON in short pieces, gives the server timeouts
+// that suit keep-alive clients and proxies, and on SIGTERM drains without losing
+// a request. Handlers need no change: c.JSON is encoded on the handler's
+// goroutine, which gives way after each piece, and c.PureJSON is streamed from a
+// bounded pool. With JSON in place of c.JSON such a response is streamed too,
+// and a large one then takes about a megabyte of memory instead of its whole
+// length.
 //
 // Stream sends what an iter.Seq produces, rows of a database for instance, while
 // it is produced, as an array or as newline-delimited JSON:
 //
 //	middleware.Stream(c, 200, encoder.RowsErr(rows))
+//
+// WithCompression has JSON and Stream compress what they send, in the same
+// pieces.
 //
 // An app that keeps its own server uses the parts:
 //

@@ -74,12 +74,18 @@ func New(opts ...Option) (*Guard, error) {
 //	r := gin.New()
 //	r.Use(middleware.Default())
 func Default() gin.HandlerFunc {
+	g := standard()
+	g.InstallCodec()
+	return g.Handler()
+}
+
+// standard returns a guard with default settings.
+func standard() *Guard {
 	g, err := New()
 	if err != nil {
 		panic("probelane/middleware: the defaults are not valid: " + err.Error())
 	}
-	g.InstallCodec()
-	return g.Handler()
+	return g
 }
 
 // Server returns a server for the engine: probes before the router, admission,

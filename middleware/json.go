@@ -49,13 +49,7 @@ func (g *Guard) JSON(c *gin.Context, code int, v any) {
 }
 
 // stray serves JSON outside of any guard.
-var stray = sync.OnceValue(func() *Guard {
-	g, err := New()
-	if err != nil {
-		panic("probelane/middleware: the defaults are not valid: " + err.Error())
-	}
-	return g
-})
+var stray = sync.OnceValue(standard)
 
 func (g *Guard) json(c *gin.Context, w *writer, code int, v any, opts ...encoder.EncodeOption) {
 	if h := c.Writer.Header(); len(h["Content-Type"]) == 0 {
@@ -155,7 +149,7 @@ func (b *body) options() []encoder.EncodeOption {
 	if b.coding.Compression == 0 || b.r.Method == http.MethodHead {
 		return nil
 	}
-	return []encoder.EncodeOption{encoder.Compressed(b.coding.Compression, b.coding.minimum)}
+	return []encoder.EncodeOption{encoder.Compressed(b.coding.Compression, b.coding.from)}
 }
 
 // Compressed is called by the encoder before the first Write and with each
@@ -199,7 +193,7 @@ func (b *body) head() {
 	if b.coding.negotiable {
 		vary(h, "Accept-Encoding")
 	}
-	if b.r.Method == http.MethodHead && b.coding.Compression != 0 && (b.size < 0 || b.size >= int64(b.coding.minimum)) {
+	if b.r.Method == http.MethodHead && b.coding.Compression != 0 && (b.size < 0 || b.size >= int64(b.coding.from)) {
 		// As for a GET, but how long that is compressed nobody knows.
 		b.compressed, b.size = true, -1
 	}

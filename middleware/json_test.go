@@ -1,11 +1,8 @@
 package middleware
 
 import (
-	"bytes"
 	"compress/gzip"
 	"context"
-	"crypto/tls"
-	"encoding/json"
 	"io"
 	"math"
 	"net/http"
@@ -16,15 +13,7 @@ import (
 	"testing"
 
 	"github.com/gin-gonic/gin"
-
-	"github.com/probelane/probelane/encoder"
 )
-
-// answers are the ways in which a handler answers JSON.
-var answers = map[string]func(*gin.Context, int, any){
-	"c.JSON":          func(c *gin.Context, code int, v any) { c.JSON(code, v) },
-	"middleware.JSON": JSON,
-}
 
 func TestJSONIsWhatPlainGinWouldSend(t *testing.T) {
 	values := map[string]any{
@@ -38,15 +27,15 @@ func TestJSONIsWhatPlainGinWouldSend(t *testing.T) {
 		plain := httptest.NewRecorder()
 		c, _ := gin.CreateTestContext(plain)
 		c.JSON(200, value)
-		for how, answer := range answers {
-			t.Run(how+" of "+name, func(t *testing.T) {
+		for _, w := range ways {
+			t.Run(w.name+" of "+name, func(t *testing.T) {
 				r := gin.New()
-				r.GET("/", func(c *gin.Context) { answer(c, 200, value) })
+				r.GET("/", func(c *gin.Context) { w.answer(c, 200, value) })
 				resp, body := serve(t, r).get("/")
 				if resp.StatusCode != 200 || resp.Header.Get("Content-Type") != plain.Header().Get("Content-Type") {
 					t.Errorf("status %d, headers %v", resp.StatusCode, resp.Header)
 				}
-				if body != plain.Body.String() {
+				if !w.same([]byte(body), plain.Body.Bytes()) {
 					t.Errorf("%d bytes, want %d: %.80q", len(body), plain.Body.Len(), body)
 				}
 			})
@@ -84,14 +73,14 @@ func TestJSONHasNoLengthBehindAWriterThatChangesIt(t *testing.T) {
 		c.Writer = &zipped{c.Writer, z}
 		c.Next()
 	})
-	for how, answer := range answers {
-		r.GET("/"+how, func(c *gin.Context) { answer(c, 200, rows(100)) })
+	for _, w := range ways {
+		r.GET("/"+w.name, func(c *gin.Context) { w.answer(c, 200, rows(100)) })
 	}
 	s := serve(t, r)
-	want, _ := json.Marshal(rows(100))
-	for how := range answers {
-		if resp, body := s.get("/" + how); body != string(want) || !resp.Uncompressed {
-			t.Errorf("%s: got %d bytes, want %d", how, len(body), len(want))
+	want := jsonOf(t, rows(100))
+	for _, w := range ways {
+		if resp, body := s.get("/" + w.name); !w.same([]byte(body), want) || !resp.Uncompressed {
+			t.Errorf("%s: got %d bytes, want %d", w.name, len(body), len(want))
 		}
 	}
 }
@@ -105,168 +94,6 @@ type zipped struct {
 func (w *zipped) Write(p []byte) (int, error) { return w.z.Write(p) }
 func (w *zipped) Unwrap()                     {} // hides the promoted one
 
-func TestHEADAndBodilessStatuses(t *testing.T) {
-	r := gin.New()
-	for how, answer := range answers {
-		r.HEAD("/"+how+"/small", func(c *gin.Context) { answer(c, 200, gin.H{"a": 1}) })
-		r.HEAD("/"+how+"/large", func(c *gin.Context) { answer(c, 200, rows(100_000)) })
-		r.GET("/"+how+"/204", func(c *gin.Context) { answer(c, 204, gin.H{"a": 1}) })
-		r.GET("/"+how+"/304", func(c *gin.Context) { answer(c, 304, gin.H{"a": 1}) })
-	}
-	s := serve(t, r)
-	for how := range answers {
-		for _, tt := range []struct {
-			method, path string
-			status       int
-			length       string
-		}{
-			{"HEAD", "/small", 200, "7"},
-			{"GET", "/204", 204, ""},
-			{"GET", "/304", 304, ""},
-		} {
-			resp, body, err := s.do(tt.method, "/"+how+tt.path)
-			if err != nil || resp.StatusCode != tt.status || resp.Header.Get("Content-Length") != tt.length || len(body) > 0 {
-				t.Errorf("%s %s %s: %v %v %q", how, tt.method, tt.path, err, resp, body)
-			}
-		}
-	}
-	before := s.guard.Stats().Encoder.Bytes
-	resp, _, err := s.do("HEAD", "/middleware.JSON/large")
-	if err != nil || resp.StatusCode != 200 || resp.Header.Get("Content-Length") != "" {
-		t.Errorf("HEAD of a large value: %v %v", err, resp)
-	}
-	if n := s.guard.Stats().Encoder.Bytes - before; n > 2*encoder.DefaultHold {
-		t.Errorf("HEAD of a large value encoded %d bytes", n)
-	}
-}
-
-func TestAValueThatCannotBeEncodedIsA500AndOnErrors(t *testing.T) {
-	values := map[string]any{
-		"NaN":         math.NaN(),
-		"late NaN":    append(make([]float64, 100_000), math.NaN()),
-		"a channel":   make(chan int),
-		"a marshaler": marshalerFunc(func() ([]byte, error) { return nil, errRefused }),
-	}
-	for name, value := range values {
-		_, want := json.Marshal(value)
-		for how, answer := range answers {
-			for _, code := range []int{200, 201} {
-				t.Run(how+" of "+name+" with "+strconv.Itoa(code), func(t *testing.T) {
-					seen := make(chan []error, 1)
-					r := gin.New()
-					r.Use(func(c *gin.Context) {
-						c.Next()
-						var errs []error
-						for _, e := range c.Errors {
-							errs = append(errs, e.Err)
-						}
-						seen <- errs
-					})
-					r.GET("/", func(c *gin.Context) { answer(c, code, value) })
-					r.GET("/empty", func(c *gin.Context) { c.Status(code) })
-					s := serve(t, r)
-					s.wantStatus("/", 500)
-					if errs := <-seen; len(errs) != 1 || errs[0].Error() != want.Error() {
-						t.Errorf("c.Errors = %v, want %v", errs, want)
-					}
-					// The connection, and with it the goroutine, is the same.
-					s.wantStatus("/empty", code)
-				})
-			}
-		}
-	}
-}
-
-func TestAPanickingMarshalerIsA500AndTheProcessLives(t *testing.T) {
-	value := append([]any{}, marshalerFunc(func() ([]byte, error) { panic("marshaler") }))
-	for _, recovery := range []bool{false, true} {
-		for how, answer := range answers {
-			t.Run(how+", gin.Recovery: "+strconv.FormatBool(recovery), func(t *testing.T) {
-				r := gin.New()
-				if recovery {
-					r.Use(gin.Recovery())
-				}
-				r.GET("/", func(c *gin.Context) { answer(c, 200, value) })
-				s := serve(t, r)
-				s.wantStatus("/", 500)
-				s.wantStatus("/livez", 200)
-			})
-		}
-	}
-}
-
-// brokenLate cannot be encoded to its end, and is long enough to be streaming
-// by then.
-func brokenLate(end any) any {
-	v := []any{}
-	for range 40_000 {
-		v = append(v, "a string that makes the response longer than what is held back")
-	}
-	return append(v, end)
-}
-
-func TestAnErrorAfterStreamingBeganIsABrokenBody(t *testing.T) {
-	ends := map[string]any{
-		"an error": math.NaN(),
-		"a panic":  marshalerFunc(func() ([]byte, error) { panic("late") }),
-	}
-	for name, end := range ends {
-		t.Run(name, func(t *testing.T) {
-			value := brokenLate(end)
-			r := gin.New()
-			r.Use(gin.Recovery())
-			r.GET("/", func(c *gin.Context) { JSON(c, 200, value) })
-			s := serve(t, r)
-			if resp, body, err := s.do("GET", "/"); err == nil {
-				t.Errorf("HTTP/1.1: status %d and %d bytes as if they were all", resp.StatusCode, len(body))
-			}
-			if body, err := s.http10("/"); err == nil {
-				t.Errorf("HTTP/1.0: %d bytes as if they were all", len(body))
-			}
-			s.wantStatus("/livez", 200)
-		})
-	}
-}
-
-func TestAnErrorAfterStreamingBeganResetsTheHTTP2Stream(t *testing.T) {
-	r := gin.New()
-	r.Use(gin.Recovery())
-	value := brokenLate(math.NaN())
-	r.GET("/", func(c *gin.Context) { JSON(c, 200, value) })
-	r.GET("/fine", func(c *gin.Context) { JSON(c, 200, rows(50_000)) })
-	g, err := New()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer g.Close(context.Background())
-	srv := httptest.NewUnstartedServer(nil)
-	srv.Config = g.Server(r)
-	srv.EnableHTTP2 = true
-	srv.TLS = &tls.Config{NextProtos: []string{"h2"}}
-	srv.StartTLS()
-	defer srv.Close()
-	resp, err := srv.Client().Get(srv.URL + "/")
-	if err == nil {
-		_, err = io.Copy(io.Discard, resp.Body)
-		resp.Body.Close()
-		if resp.ProtoMajor != 2 {
-			t.Fatalf("the test wants HTTP/2, got %s", resp.Proto)
-		}
-	}
-	if err == nil || !strings.Contains(err.Error(), "stream error") {
-		t.Errorf("got error %v, want a stream error", err)
-	}
-	resp, err = srv.Client().Get(srv.URL + "/fine")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer resp.Body.Close()
-	want, _ := json.Marshal(rows(50_000))
-	if got, err := io.ReadAll(resp.Body); err != nil || !bytes.Equal(got, want) {
-		t.Errorf("HTTP/2 body of %d bytes, want %d (%v)", len(got), len(want), err)
-	}
-}
-
 func TestJSONOutsideOfAnyGuard(t *testing.T) {
 	w := httptest.NewRecorder()
 	c, _ := gin.CreateTestContext(w)
@@ -279,20 +106,6 @@ func TestJSONOutsideOfAnyGuard(t *testing.T) {
 	c, _ = gin.CreateTestContext(w)
 	if JSON(c, 200, 1); w.Body.String() != `{"a":1}1` {
 		t.Errorf("without a request, as c.JSON may be called in a test: got %q", w.Body)
-	}
-}
-
-func TestAnOverloadedEncoderIsA503WithRetryAfter(t *testing.T) {
-	r := gin.New()
-	r.GET("/", func(c *gin.Context) { JSON(c, 200, rows(10_000)) })
-	s := serve(t, r)
-	s.wantStatus("/", 200)
-	if err := s.guard.enc.Close(context.Background()); err != nil {
-		t.Fatal(err)
-	}
-	resp, body := s.get("/")
-	if resp.StatusCode != http.StatusServiceUnavailable || resp.Header.Get("Retry-After") == "" || body != "" {
-		t.Errorf("got %d %v %.80q", resp.StatusCode, resp.Header, body)
 	}
 }
 
@@ -343,25 +156,41 @@ func TestJSONHasTheStatusAndTheHeadersOfGins(t *testing.T) {
 
 func TestAnErrorKeepsNothingOfTheAnswerItReplaces(t *testing.T) {
 	r := gin.New()
-	for how, answer := range answers {
-		r.GET("/"+how, func(c *gin.Context) {
-			for _, name := range []string{"Content-Length", "Cache-Control", "Etag", "Last-Modified"} {
-				c.Header(name, "100")
-			}
-			c.Header("X-Request-Id", "kept")
-			answer(c, 200, math.NaN())
-		})
+	r.Use(func(c *gin.Context) {
+		for _, name := range []string{"Content-Length", "Cache-Control", "Etag", "Last-Modified"} {
+			c.Header(name, "100")
+		}
+		c.Header("X-Request-Id", "kept")
+	})
+	for _, w := range ways {
+		r.GET("/wrong/"+w.name, func(c *gin.Context) { w.answer(c, 200, math.NaN()) })
+		r.GET("/refused/"+w.name, func(c *gin.Context) { w.answer(c, 200, beyond()) })
 	}
-	s := serve(t, r)
-	for how := range answers {
-		resp, body, err := s.do("GET", "/"+how)
-		if err != nil || resp.StatusCode != 500 || len(body) > 0 {
-			t.Errorf("%s: %v %v %q, want an empty 500", how, err, resp, body)
-			continue
+	s := serve(t, r, small())
+	check := func(path string, status int) {
+		resp, body, err := s.do("GET", path)
+		if err != nil || resp.StatusCode != status || len(body) > 0 {
+			t.Errorf("%s: %v %v %q, want an empty %d", path, err, resp, body, status)
+			return
+		}
+		if status == http.StatusServiceUnavailable && resp.Header.Get("Retry-After") == "" {
+			t.Errorf("%s: no Retry-After", path)
 		}
 		resp.Header.Del("Date")
+		resp.Header.Del("Retry-After")
 		if want := (http.Header{"Content-Length": {"0"}, "X-Request-Id": {"kept"}}); !reflect.DeepEqual(resp.Header, want) {
-			t.Errorf("%s: headers %v, want %v", how, resp.Header, want)
+			t.Errorf("%s: headers %v, want %v", path, resp.Header, want)
+		}
+	}
+	for _, w := range ways {
+		check("/wrong/"+w.name, http.StatusInternalServerError)
+	}
+	if err := s.guard.enc.Close(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	for _, w := range ways {
+		if w.streams {
+			check("/refused/"+w.name, http.StatusServiceUnavailable)
 		}
 	}
 }
@@ -374,14 +203,14 @@ func TestTheAppMayAnswerAnErrorItself(t *testing.T) {
 			c.JSON(422, gin.H{"error": c.Errors.Last().Error()})
 		}
 	})
-	for how, answer := range answers {
-		r.GET("/"+how, func(c *gin.Context) { answer(c, 200, math.NaN()) })
+	for _, w := range ways {
+		r.GET("/"+w.name, func(c *gin.Context) { w.answer(c, 200, math.NaN()) })
 	}
 	s := serve(t, r)
-	for how := range answers {
-		resp, body := s.get("/" + how)
+	for _, w := range ways {
+		resp, body := s.get("/" + w.name)
 		if resp.StatusCode != 422 || resp.Header.Get("Content-Type") != jsonContentType[0] || body != `{"error":"json: unsupported value: NaN"}` {
-			t.Errorf("%s: got %d %v %q", how, resp.StatusCode, resp.Header, body)
+			t.Errorf("%s: got %d %v %q", w.name, resp.StatusCode, resp.Header, body)
 		}
 	}
 }

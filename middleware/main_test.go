@@ -1,7 +1,6 @@
 package middleware
 
 import (
-	"bufio"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -11,7 +10,6 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -151,24 +149,6 @@ func (s *served) wantStatus(path string, want int) {
 	if resp, body := s.get(path); resp.StatusCode != want {
 		s.t.Errorf("GET %s: status %d, want %d; body %.200q", path, resp.StatusCode, want, body)
 	}
-}
-
-// http10 asks as nginx does by default and returns all that comes, and how it
-// ended.
-func (s *served) http10(path string) (string, error) {
-	s.t.Helper()
-	c, err := net.Dial("tcp", s.addr)
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	defer c.Close()
-	_ = c.SetDeadline(time.Now().Add(deadline))
-	if _, err := io.WriteString(c, "GET "+path+" HTTP/1.0\r\nHost: x\r\n\r\n"); err != nil {
-		s.t.Fatal(err)
-	}
-	var b strings.Builder
-	_, err = io.Copy(&b, bufio.NewReader(c))
-	return b.String(), err
 }
 
 // row is one of many in a large response.

@@ -62,8 +62,10 @@ type config struct {
 	server      server.Config
 	log         *slog.Logger
 	maxProcs    bool
-	minimum     int   // bytes of JSON to compress; 0 compresses nothing
-	err         error // what an option found wrong already
+	// compressFrom is from how many bytes of JSON on a response is compressed; 0
+	// compresses nothing.
+	compressFrom int
+	err          error // what an option found wrong already
 }
 
 func defaults() config {
@@ -95,8 +97,8 @@ func (c *config) validate() error {
 	if c.maxWait <= 0 {
 		problems = append(problems, fmt.Errorf("WithQueue(…, %v): the longest wait must be above zero", c.maxWait))
 	}
-	if c.minimum < 0 {
-		problems = append(problems, fmt.Errorf("WithCompression(%d): the shortest response that is compressed cannot be negative; 0 means %d", c.minimum, DefaultCompressionMinimum))
+	if c.compressFrom < 0 {
+		problems = append(problems, fmt.Errorf("WithCompression(%d): the shortest response that is compressed cannot be negative; 0 means %d", c.compressFrom, DefaultCompressionMinimum))
 	}
 	if c.minReadRate < 0 {
 		problems = append(problems, fmt.Errorf("WithMinReadRate(%d): cannot be negative; 0 cuts nobody", c.minReadRate))
@@ -113,12 +115,12 @@ type Option func(*config)
 // WithMemoryBudget sets how many bytes the responses being made may hold
 // together. Requests that would go beyond wait. The default is a quarter of
 // GOMEMLIMIT or of the cgroup's limit, whichever is lower, and
-// DefaultMemoryBudget without either.
+// DefaultMemoryBudget without either; zero is an error.
 func WithMemoryBudget(bytes int64) Option { return func(c *config) { c.budget = bytes } }
 
 // WithQueue sets how many requests may wait for room, and for how long, before
 // they are answered 503 with Retry-After. The defaults are DefaultMaxWaiting
-// and DefaultMaxWait. A request whose own context ends sooner leaves sooner.
+// and DefaultMaxWait; zero is an error for either. A request whose own context ends sooner leaves sooner.
 func WithQueue(requests int, wait time.Duration) Option {
 	return func(c *config) { c.maxWaiting, c.maxWait = requests, wait }
 }

@@ -244,7 +244,7 @@ func TestAnErrorBeforeTheFirstByteIsA500(t *testing.T) {
 		}
 	}
 	r.GET("/empty", func(c *gin.Context) { c.Status(202) })
-	s := serve(t, r)
+	s := serve(t, r, small())
 	for name, value := range values {
 		_, want := json.Marshal(value)
 		s.everyWay(func(t *testing.T, v *visitor, w way) {
@@ -340,6 +340,9 @@ func TestAnEndAfterStreamingBeganIsABrokenBody(t *testing.T) {
 					refused := a.err == nil && a.status == 500 && len(a.body) == 0
 					if streamed := a.err != nil; !streamed && (w.streams || !refused) {
 						t.Errorf("%s: %v, as if that were all", name, a)
+					}
+					if a.err != nil && v.protocol.major == 2 && !strings.Contains(a.err.Error(), "stream error") {
+						t.Errorf("%s: %v, want an error of the stream alone", name, a)
 					}
 					v.wantWhole(ways[0], "/whole", want)
 				}

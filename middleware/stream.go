@@ -2,7 +2,6 @@ package middleware
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/gin-gonic/gin"
 
@@ -90,19 +89,16 @@ func linesType(accept []string) string {
 	const unnamed = -1
 	name, lines := "", 0.0
 	array, application, all := float64(unnamed), float64(unnamed), 0.0
-	for _, line := range accept {
-		for item := range strings.SplitSeq(line, ",") {
-			typ, q := weighted(item)
-			switch {
-			case typ == "application/json":
-				array = q
-			case typ == "application/*":
-				application = q
-			case typ == "*/*":
-				all = q
-			case slices.Contains(linesTypes, typ) && q > lines:
-				name, lines = typ, q
-			}
+	for typ, q := range weighted(accept) {
+		switch {
+		case typ == "application/json":
+			array = q
+		case typ == "application/*":
+			application = q
+		case typ == "*/*":
+			all = q
+		case slices.Contains(linesTypes, typ) && q > lines:
+			name, lines = typ, q
 		}
 	}
 	if array == unnamed {
