@@ -21,8 +21,8 @@ func TestWarmPlansAllThatATypeLeadsTo(t *testing.T) {
 		return ok
 	}
 	leaf := reflect.TypeFor[warmedLeaf]()
-	if known(leaf) {
-		t.Fatal("the type has been seen before; the test needs one of its own")
+	for typ := range plans.Range {
+		plans.Delete(typ) // other tests have planned these
 	}
 	Warm(nil, 1, &warmed{})
 	WarmFor[warmed]()

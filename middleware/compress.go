@@ -49,7 +49,7 @@ type coding struct {
 // coding decides on the response that c is about to answer.
 func (g *Guard) coding(c *gin.Context) coding {
 	h := c.Writer.Header()
-	if g.cfg.compressFrom == 0 || c.Writer.Written() || c.Writer.Status() == http.StatusPartialContent ||
+	if g.cfg.compressFrom == 0 || c.Request == nil || c.Writer.Written() || c.Writer.Status() == http.StatusPartialContent ||
 		h.Get("Content-Encoding") != "" || h.Get("Content-Range") != "" ||
 		listed(h.Values("Cache-Control"), "no-transform") || !plain(c.Writer) {
 		return coding{}
