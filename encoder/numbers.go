@@ -124,7 +124,8 @@ func trySonic() bool {
 	for i := range v {
 		v[i] = math.Sqrt(float64(i+2)) * math.Pow(10, float64(i%40-20))
 	}
-	v[0], v[1], v[2] = math.Copysign(0, -1), math.MaxFloat64, math.SmallestNonzeroFloat64
+	// Not the first, which goes before the run.
+	v[1], v[2], v[3] = math.Copysign(0, -1), math.MaxFloat64, math.SmallestNonzeroFloat64
 	p := planFor(reflect.TypeOf(v))
 	ways := [2]func(*cursor, []byte) []byte{
 		func(c *cursor, dst []byte) []byte {
