@@ -262,7 +262,7 @@ func TestLittleOutputIsNoLittleWork(t *testing.T) {
 		v    any
 		most int // bytes in a quantum
 	}{
-		"fields left out": {make([]sparse, 100_000), DefaultQuantum / 8},
+		"fields left out": {make([]sparse, 100_000), DefaultQuantum / 4},
 		"maps":            {maps, DefaultQuantum / 2},
 		"levels":          {list, DefaultQuantum / 16},
 	} {

@@ -23,7 +23,7 @@ const keyBatch = 1024
 // have been written instead.
 const (
 	entryCost = 64
-	smallCost = 16 // in a small map, which is not copied to fresh memory
+	smallCost = 16 // where the copies need no fresh memory; for a few keys, none
 )
 
 // batch is how many entries of a map are collected at a time, since their
@@ -117,7 +117,9 @@ func (c *cursor) entriesOf(p *plan, m unsafe.Pointer) *entries {
 	e := c.takeEntries(p)
 	e.plan, e.len, e.taken, e.complete = p, n, 0, true
 	e.most = max(e.most, n)
-	c.limit -= smallCost * n
+	if n > fewKeys {
+		c.limit -= smallCost * n
+	}
 	switch p.layout {
 	// Maps of one layout, whatever their types are called.
 	case stringToString:

@@ -21,11 +21,8 @@ func appendFloat64(dst []byte, f float64) []byte {
 		return appendUint(appendSign(dst, f), uint64(abs))
 	}
 	if abs < 1e9 {
-		if m := uint64(abs*1e3 + 0.5); float64(m)/1e3 == abs {
-			return appendDecimal(appendSign(dst, f), m, 1e3)
-		}
 		if m := uint64(abs*1e6 + 0.5); float64(m)/1e6 == abs {
-			return appendDecimal(appendSign(dst, f), m, 1e6)
+			return appendMillionths(appendSign(dst, f), m)
 		}
 	}
 	return appendShortest(dst, f, abs < 1e-6 || abs >= 1e21, 64)
@@ -40,7 +37,7 @@ func appendFloat32(dst []byte, f float32) []byte {
 	}
 	if abs < 1e3 {
 		if m := uint32(abs*1e3 + 0.5); float32(m)/1e3 == abs && m < 1e6 {
-			return appendDecimal(appendSign(dst, float64(f)), uint64(m), 1e3)
+			return appendMillionths(appendSign(dst, float64(f)), uint64(m)*1e3)
 		}
 	}
 	return appendShortest(dst, float64(f), abs < 1e-6 || abs >= 1e21, 32)
@@ -53,16 +50,14 @@ func appendSign(dst []byte, f float64) []byte {
 	return dst
 }
 
-// appendDecimal appends m/scale, which is no whole number. The scale is a power
-// of ten.
-func appendDecimal(dst []byte, m, scale uint64) []byte {
-	dst = appendUint(dst, m/scale)
-	m %= scale
-	dst = append(dst, '.')
-	for m > 0 {
-		scale /= 10
-		dst = append(dst, byte('0'+m/scale))
-		m %= scale
+// appendMillionths appends m/1e6, which is no whole number.
+func appendMillionths(dst []byte, m uint64) []byte {
+	dst = appendUint(dst, m/1e6)
+	part := m % 1e6
+	a, b, c := part/1e4*2, part/100%100*2, part%100*2
+	dst = append(dst, '.', digits[a], digits[a+1], digits[b], digits[b+1], digits[c], digits[c+1])
+	for dst[len(dst)-1] == '0' {
+		dst = dst[:len(dst)-1]
 	}
 	return dst
 }

@@ -269,7 +269,7 @@ func (c *cursor) fields(dst []byte, p *plan, x unsafe.Pointer, i int, addr, more
 const (
 	// omitCost is what a field that is left out takes away from a quantum: it is
 	// looked at like any other.
-	omitCost = 8
+	omitCost = 2
 	// levelCost is what a level far down does, for which the stack grows.
 	levelCost = 64
 	farDown   = 100
