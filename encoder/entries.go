@@ -15,15 +15,17 @@ import (
 )
 
 // keyBatch is how many entries of a map are collected and sorted at a time: a
-// fraction of a millisecond's work, so that a map of a million keys gives way
-// as often as anything else.
-const keyBatch = 1024
+// third of a millisecond's work, so that a map of a million keys gives way as
+// often as anything else.
+const keyBatch = 512
 
-// What collecting an entry takes away from a quantum, in bytes of JSON that could
-// have been written instead.
+// What an entry takes away from a quantum besides its JSON, in bytes that could
+// have been written instead. In a map of a million keys collecting one takes
+// 0.6 µs, and merging it about 1 µs, nearly all of it waiting for memory.
 const (
-	entryCost = 64
-	smallCost = 16 // where the copies need no fresh memory; for a few keys, none
+	collectCost = 256
+	mergeCost   = 128
+	smallCost   = 16 // in a map that is read at once; for a few keys, none
 )
 
 // batch is how many entries of a map are collected at a time, since their
@@ -311,7 +313,7 @@ func (e *entries) collect() (cost int, err error) {
 	if e.complete {
 		heap.Init(&e.batches)
 	}
-	return entryCost*len(batch) + len(batch)*int(e.plan.elem.size)/8, nil
+	return len(batch) * (collectCost + int(e.plan.elem.size)/8), nil
 }
 
 // appendEntries takes entries until the map ends or values are full.

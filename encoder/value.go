@@ -374,6 +374,9 @@ func (c *cursor) entries(dst []byte, e *entries, more bool) []byte {
 				dst = append(dst, ',')
 			}
 			more, value = true, v
+			if e.iter != nil {
+				c.limit -= mergeCost
+			}
 			if dst = c.string(dst, key); c.full(dst) {
 				e.named = v
 				return c.pause(dst, frame{at: atEntries, entries: e, more: more})
