@@ -23,6 +23,7 @@ var (
 	textMarshalerType = reflect.TypeFor[encoding.TextMarshaler]()
 	isZeroerType      = reflect.TypeFor[interface{ IsZero() bool }]()
 	rawMessageType    = reflect.TypeFor[json.RawMessage]()
+	rawMessagePointer = reflect.TypeFor[*json.RawMessage]()
 )
 
 // trustedMarshalers have marshalers of the standard library, which neither
@@ -47,7 +48,7 @@ func trusted(t reflect.Type) bool {
 // keep the worker for more than a quantum.
 func (p *plan) callsUser(x unsafe.Pointer, quantum int) bool {
 	switch p.typ {
-	case reflect.PointerTo(rawMessageType):
+	case rawMessagePointer:
 		return len(**(**json.RawMessage)(x)) > quantum
 	case rawMessageType:
 		return (*sliceHeader)(x).len > quantum

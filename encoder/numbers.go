@@ -12,8 +12,8 @@ import (
 )
 
 // Runs of numbers are sonic's. Its native code formats a float64 of 17 digits
-// four times as fast as strconv, and an int three times. In numbers there is
-// nothing in which it differs from encoding/json: no text, no HTML, no
+// more than twice as fast as strconv: 512 of them in 12 µs in place of 28. In
+// numbers there is nothing in which it differs from encoding/json: no text, no HTML, no
 // marshaler. Only its float32 is not exact: 0x1p-12 has another last digit.
 
 const (
