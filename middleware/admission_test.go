@@ -31,7 +31,7 @@ func (s *served) ask(path string) net.Conn {
 }
 
 func TestAClientThatDoesNotReadIsCutForThoseWhoWait(t *testing.T) {
-	const size = 8 << 20
+	const size = 32 << 20 // more than the sockets between them take
 	r := gin.New()
 	r.GET("/big", func(c *gin.Context) { c.JSON(200, strings.Repeat("x", size)) })
 	// Who takes nothing has a rate of zero long before the server cuts it for
@@ -59,7 +59,7 @@ func TestAClientThatDoesNotReadIsCutForThoseWhoWait(t *testing.T) {
 }
 
 func TestASlowClientIsLeftAloneWhileThereIsRoom(t *testing.T) {
-	const size = 4 << 20
+	const size = 32 << 20 // more than the sockets between them take
 	r := gin.New()
 	r.GET("/big", func(c *gin.Context) { c.JSON(200, strings.Repeat("x", size)) })
 	s := serve(t, r, WithMinReadRate(1<<40), func(c *config) { c.readsFor = time.Nanosecond })
