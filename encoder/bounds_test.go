@@ -123,7 +123,7 @@ func TestTurnsGoRound(t *testing.T) {
 		if turn%100 == 10 && len(all) < long+short {
 			begin(rows(100))
 		}
-		next := p.queue.head
+		next := p.queue.pop()
 		if next == nil {
 			break
 		}
@@ -132,18 +132,12 @@ func TestTurnsGoRound(t *testing.T) {
 				clear(since[j])
 				continue
 			}
-			if since[j][next]++; j.state == queued && since[j][next] > 1 {
+			if since[j][next]++; j.state == queued && j.short == next.short && since[j][next] > 1 {
 				t.Fatalf("turn %d: a job has %d turns while another waits for one", turn, since[j][next])
 			}
 		}
 		before := next.written
-		p.mu.Lock()
-		p.queue.remove(next)
-		next.state, next.began = running, true
-		if p.turn(next); next.state == running {
-			p.enqueue(next) // it was alone
-		}
-		p.mu.Unlock()
+		turnOf(p, next)
 		if got := next.written - before; got < 1<<10/2 || got > 2<<10 {
 			if !next.done {
 				t.Fatalf("turn %d: %d bytes", turn, got)
@@ -157,6 +151,74 @@ func TestTurnsGoRound(t *testing.T) {
 		if !j.done {
 			t.Error("a short one has not ended")
 		}
+	}
+}
+
+// turnOf gives j, which has left the queue, a turn.
+func turnOf(p *pool, j *job) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	j.state, j.began = running, true
+	if p.turn(j); j.state == running {
+		p.enqueue(j) // it was alone
+	}
+}
+
+// Those that are nearly done take every second turn, however many they are and
+// however many others wait.
+func TestWhatIsNearlyDoneTakesEverySecondTurn(t *testing.T) {
+	e := made(t, WithWorkers(1), WithQuantum(1<<10))
+	defer occupy(e)()
+	p := e.pool
+	var all []*job
+	begin := func(v any) *job {
+		c, first := e.cursor(v), e.firsts.get()
+		if done, err := c.fill(first); done || err != nil {
+			t.Fatalf("ended in its first quantum: %v, %v", done, err)
+		}
+		j := e.newJob(c, first)
+		j.whole, j.segments, j.wake = true, e.wholes, make(chan struct{}, 1)
+		t.Cleanup(j.free)
+		if err := p.begin(j); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, j)
+		return j
+	}
+	for range 16 {
+		if begin(rows(1_000)); all[len(all)-1].short {
+			t.Fatal("a long one counts as nearly done")
+		}
+	}
+	short := begin(rows(35))
+	if size := short.written + short.rest; !short.short || size < 1<<10 || size > 3<<10 {
+		t.Fatalf("nearly done: %v, of %d bytes in all", short.short, size)
+	}
+	long, began := 0, 0 // turns in a row, and when the short one began
+	for turn := range 100 {
+		next := p.queue.pop()
+		if long++; next == short {
+			long = 0
+		} else if next.short {
+			t.Fatalf("turn %d: another is nearly done", turn)
+		}
+		if long > 1 {
+			t.Fatalf("turn %d: a second one in a row for those that have long to go", turn)
+		}
+		if turnOf(p, next); next.done {
+			if next != short || turn-began > 2*(nearly+2) { // estimates may be off by a quantum
+				t.Fatalf("turn %d: ended, and was nearly done: %v", turn, next == short)
+			}
+			short, long, began = begin(rows(35)), 0, turn
+			if turn > 50 {
+				break
+			}
+		} else if len(next.ready) > 0 {
+			p.take(next)
+		}
+	}
+	for _, j := range all {
+		p.end(j)
 	}
 }
 
@@ -443,7 +505,7 @@ func checkBounds(t *testing.T, e *Encoder, workers int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	var fresh, rest int64
-	for _, r := range []*ring{&p.queue, &p.outside} {
+	for _, r := range []*ring{&p.queue.short, &p.queue.long, &p.outside} {
 		for j := r.head; j != nil; j = j.next {
 			if !j.began {
 				fresh++

@@ -17,8 +17,9 @@
 // that give way as well. See cursor.go.
 //
 // The first quantum is the caller's: smaller values cost what it takes to encode
-// them. Larger ones take turns on the workers, a quantum each, so a short one
-// never waits for a long one. A value whose writer is slow waits without a
+// them. Larger ones take turns on the workers, a quantum each, and those that are
+// nearly done have every second turn, so a short one never waits for the long
+// ones, however many they are. A value whose writer is slow waits without a
 // worker, and holds about a megabyte.
 //
 // # Who encodes what

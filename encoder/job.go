@@ -47,6 +47,7 @@ type job struct {
 	ready, spare []*segment
 	room         int64 // bytes set aside for what it is going to hold
 	prev, next   *job
+	short        bool // was nearly done when it was queued
 }
 
 func (j *job) signal() {

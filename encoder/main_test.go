@@ -56,7 +56,7 @@ func wantIdle(t testing.TB, e *Encoder) {
 	p := e.pool
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, r := range []*ring{&p.queue, &p.outside} {
+	for _, r := range []*ring{&p.queue.short, &p.queue.long, &p.outside} {
 		if r.head != nil || r.tail != nil || r.rest != 0 {
 			t.Errorf("a ring from %p to %p with %d bytes before it", r.head, r.tail, r.rest)
 		}

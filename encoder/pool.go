@@ -15,7 +15,7 @@ import (
 // waits in ants can be neither cancelled nor timed out.
 //
 // A worker exists only while there is work: it takes the job at the head of
-// the queue, runs one quantum of it, and puts it at the tail if others wait.
+// the queue, runs one quantum of it, and puts it back if others wait.
 type pool struct {
 	ants      *ants.Pool
 	limit     int   // most jobs that may wait
@@ -23,7 +23,7 @@ type pool struct {
 	limitRoom int64 // most bytes that may be set aside for what jobs hold; 0 is no limit
 
 	mu       sync.Mutex
-	queue    ring         // of those that wait for a worker; guarded by mu
+	queue    queue        // of those that wait for a worker; guarded by mu
 	outside  ring         // of those that wait for room before that; guarded by mu
 	room     int64        // bytes set aside for those let in; guarded by mu
 	workers  int          // running or about to; guarded by mu
@@ -41,7 +41,8 @@ func newPool(cfg *config) (*pool, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &pool{ants: a, limit: cfg.queue, limitRest: cfg.queueBytes, limitRoom: cfg.heldLimit, drained: make(chan struct{})}
+	p := &pool{ants: a, limit: cfg.queue, limitRest: cfg.queueBytes, limitRoom: cfg.heldLimit,
+		queue: queue{nearly: nearly * cfg.quantum}, drained: make(chan struct{})}
 	p.most.Store(int64(cfg.workers))
 	return p, nil
 }
@@ -73,7 +74,7 @@ func (p *pool) begin(j *job) error {
 	// A job that a worker is on its way to does not wait for one: a burst on an
 	// idle pool is not refused while there are workers left.
 	waiting := p.waiting() - p.starting
-	rest := p.queue.rest + p.outside.rest + int64(j.rest)
+	rest := p.queue.rest() + p.outside.rest + int64(j.rest)
 	if waiting >= p.limit || waiting > 0 && p.limitRest > 0 && rest > p.limitRest {
 		p.mu.Unlock()
 		return ErrOverloaded
@@ -278,50 +279,7 @@ func (p *pool) close(ctx context.Context) error {
 }
 
 // queued is how many jobs wait for a worker.
-func (p *pool) queued() int { return int(p.queue.n.Load()) }
+func (p *pool) queued() int { return p.queue.len() }
 
 // waiting is how many wait for a worker, or for room before that.
 func (p *pool) waiting() int { return p.queued() + int(p.outside.n.Load()) }
-
-// ring is a queue of jobs from which any can be removed.
-type ring struct {
-	head, tail *job
-	rest       int64        // bytes that its jobs are expected to become yet
-	n          atomic.Int64 // of jobs; read without mu by those who only want to know
-}
-
-func (r *ring) push(j *job) {
-	j.prev, j.next = r.tail, nil
-	if r.tail == nil {
-		r.head = j
-	} else {
-		r.tail.next = j
-	}
-	r.tail = j
-	r.rest += int64(j.rest)
-	r.n.Add(1)
-}
-
-func (r *ring) pop() *job {
-	j := r.head
-	if j != nil {
-		r.remove(j)
-	}
-	return j
-}
-
-func (r *ring) remove(j *job) {
-	if j.prev == nil {
-		r.head = j.next
-	} else {
-		j.prev.next = j.next
-	}
-	if j.next == nil {
-		r.tail = j.prev
-	} else {
-		j.next.prev = j.prev
-	}
-	j.prev, j.next = nil, nil
-	r.rest -= int64(j.rest)
-	r.n.Add(-1)
-}
