@@ -1,14 +1,13 @@
 package middleware
 
 import (
-	"iter"
 	"net/http"
-	"strconv"
 	"strings"
 
 	"github.com/gin-gonic/gin"
 
 	"github.com/probelane/probelane/encoder"
+	"github.com/probelane/probelane/internal/accept"
 )
 
 // DefaultCompressionMinimum is what WithCompression(0) leaves alone: with its
@@ -96,7 +95,7 @@ func listed(values []string, token string) bool {
 func negotiate(acceptEncoding []string) (best encoder.Compression, identity bool) {
 	const unnamed = -1
 	zstd, gzip, asIs, rest := float64(unnamed), float64(unnamed), float64(unnamed), float64(unnamed)
-	for name, q := range weighted(acceptEncoding) {
+	for name, q := range accept.Items(acceptEncoding) {
 		switch name {
 		case "zstd":
 			zstd = q
@@ -125,34 +124,4 @@ func negotiate(acceptEncoding []string) (best encoder.Compression, identity bool
 		return encoder.Zstd, identity
 	}
 	return encoder.Gzip, identity
-}
-
-// weighted are the items of a header that is a list with weights.
-func weighted(values []string) iter.Seq2[string, float64] {
-	return func(yield func(name string, q float64) bool) {
-		for _, v := range values {
-			for item := range strings.SplitSeq(v, ",") {
-				if !yield(weight(item)) {
-					return
-				}
-			}
-		}
-	}
-}
-
-// weight splits "gzip;q=0.5". A weight that is not one refuses.
-func weight(item string) (name string, q float64) {
-	name, params, _ := strings.Cut(item, ";")
-	name, q = strings.ToLower(strings.TrimSpace(name)), 1
-	for param := range strings.SplitSeq(params, ";") {
-		key, value, _ := strings.Cut(param, "=")
-		if !strings.EqualFold(strings.TrimSpace(key), "q") {
-			continue
-		}
-		var err error
-		if q, err = strconv.ParseFloat(strings.TrimSpace(value), 64); err != nil || !(q >= 0 && q <= 1) {
-			q = 0
-		}
-	}
-	return name, q
 }

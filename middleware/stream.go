@@ -6,6 +6,7 @@ import (
 	"github.com/gin-gonic/gin"
 
 	"github.com/probelane/probelane/encoder"
+	"github.com/probelane/probelane/internal/accept"
 )
 
 // Stream is JSON for what is produced while it is sent: an iter.Seq[T], an
@@ -58,11 +59,11 @@ func (g *Guard) NDJSON(c *gin.Context, code int, v any) {
 func (g *Guard) negotiated(c *gin.Context, w *writer, code int, v any) {
 	h := c.Writer.Header()
 	vary(h, "Accept")
-	var accept []string
+	var accepts []string
 	if c.Request != nil { // in a test of a handler
-		accept = c.Request.Header.Values("Accept")
+		accepts = c.Request.Header.Values("Accept")
 	}
-	if name := linesType(accept); name != "" {
+	if name := linesType(accepts); name != "" {
 		h.Set("Content-Type", name)
 		g.lines(c, w, code, v)
 		return
@@ -85,11 +86,11 @@ var linesTypes = []string{"application/x-ndjson", "application/ndjson", "applica
 // prefers JSON. Weights are those of RFC 9110, section 12.5.1: what names a type
 // goes before what covers it. Only who names lines knows them; "*/*" is what
 // every client says.
-func linesType(accept []string) string {
+func linesType(accepts []string) string {
 	const unnamed = -1
 	name, lines := "", 0.0
 	array, application, all := float64(unnamed), float64(unnamed), 0.0
-	for typ, q := range weighted(accept) {
+	for typ, q := range accept.Items(accepts) {
 		switch {
 		case typ == "application/json":
 			array = q
