@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"runtime"
+	"strings"
 
 	"github.com/gin-gonic/gin"
 
@@ -117,7 +118,11 @@ func (g *Guard) Listener(ln net.Listener) net.Listener { return g.server.Listene
 // admission around it.
 func (g *Guard) front(engine *gin.Engine) http.Handler {
 	for _, route := range engine.Routes() {
-		if released := g.probes.Release(route.Path); len(released) > 0 {
+		path := route.Path
+		if i := strings.IndexAny(path, ":*"); i > 0 && path[i-1] == '/' {
+			path = path[:i] // "/readyz/:name" takes all that is below /readyz
+		}
+		if released := g.probes.Release(path); len(released) > 0 {
 			g.log.Info("the app serves this probe's path itself", "path", route.Path)
 		}
 	}

@@ -45,6 +45,32 @@ func TestTheAppsOwnRouteAtAProbesPathStaysItsOwn(t *testing.T) {
 	}
 }
 
+func TestTheAppsOwnRoutesBelowAProbesPathStayItsOwn(t *testing.T) {
+	var log strings.Builder
+	r := gin.New()
+	own := func(c *gin.Context) { c.String(200, "my own") }
+	r.GET("/readyz/:check", own)
+	r.GET("/healthz/ping", own)
+	r.GET("/healthz/other", own)
+	r.GET("/startupz/*rest", own)
+	s := serve(t, r, WithLogger(slog.New(slog.NewTextHandler(&log, nil))))
+	for path, want := range map[string]string{
+		"/readyz": "ok", "/readyz/ping": "my own", "/readyz/other": "my own",
+		"/healthz": "ok", "/healthz/ping": "my own", "/healthz/shutdown": "ok", "/healthz/other": "my own",
+		"/startupz": "ok", "/startupz/ping": "my own",
+		"/livez/ping": "ok",
+	} {
+		if res, body := s.get(path); res.StatusCode != 200 || body != want {
+			t.Errorf("%s: %d %q, want %q", path, res.StatusCode, body, want)
+		}
+	}
+	for line, want := range map[string]int{"/readyz/:check": 1, "/healthz/ping": 1, "/startupz/*rest": 1, "/healthz/other": 0} {
+		if got := strings.Count(log.String(), line); got != want {
+			t.Errorf("%s was said %d times, want %d:\n%s", line, got, want, log.String())
+		}
+	}
+}
+
 func TestHandlerAnswersProbesInsideAnAppsOwnServer(t *testing.T) {
 	g, err := New(WithProbes(probe.WithPaths(probe.Liveness, "/alive")))
 	if err != nil {
@@ -55,7 +81,7 @@ func TestHandlerAnswersProbesInsideAnAppsOwnServer(t *testing.T) {
 	r.Use(g.Handler())
 	r.GET("/readyz", func(c *gin.Context) { c.String(200, "my own") })
 	r.GET("/nan", func(c *gin.Context) { c.JSON(200, math.NaN()) })
-	for path, want := range map[string]string{"/alive": "ok\n", "/readyz": "my own", "/healthz": "ok\n"} {
+	for path, want := range map[string]string{"/alive": "ok", "/readyz": "my own", "/healthz": "ok", "/healthz/ping": "ok"} {
 		w := httptest.NewRecorder()
 		r.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
 		if w.Code != 200 || w.Body.String() != want {

@@ -1,7 +1,6 @@
 package probe
 
 import (
-	"net/http"
 	"strconv"
 	"time"
 )
@@ -19,70 +18,60 @@ type answer struct {
 	length []string // the Content-Length header's value
 }
 
+func newAnswer(status int, body []byte) answer {
+	return answer{status: status, body: body, length: []string{strconv.Itoa(len(body))}}
+}
+
 // answers are those to every endpoint. They are immutable and replaced as a
 // whole, so that one atomic load is enough and no two endpoints disagree.
 type answers struct {
-	brief   [kinds]answer
-	verbose [kinds]answer
-	until   time.Duration // on the registry's clock: when the first of the passing results turns stale
-}
-
-func newAnswer(status int, body string) answer {
-	return answer{status: status, body: []byte(body), length: []string{strconv.Itoa(len(body))}}
+	brief   [kinds]answer  // text: "ok", or what verbose says if the endpoint fails
+	verbose [kinds]answer  // text
+	json    [kinds]answer  // what health+json and JSON have in common
+	entries []entry        // all there are; what other answers are made of
+	index   map[string]int // where in entries a name is
+	until   time.Duration  // on the registry's clock: when the first of the passing results turns stale
 }
 
 // render makes the answers for a moment of the registry's clock. Registry.mu
 // is held.
-func render(checks []*check, draining bool, now time.Duration) *answers {
-	a := &answers{until: never}
+func render(s *style, checks []*check, draining bool, now time.Duration) *answers {
+	a := &answers{until: never, index: make(map[string]int, len(checks)+2)}
+	add := func(e entry) {
+		a.index[e.name] = len(a.entries)
+		a.entries = append(a.entries, e)
+	}
+	add(s.entry(pingName, passes, "", func(Kind) bool { return true }))
+	down := passes
+	if draining {
+		down = fails
+	}
+	add(s.entry(shutdownName, down, "the process is draining", Kind.fallsToDraining))
 	for _, c := range checks {
-		if c.verdict(now) == nil {
+		g, reason := c.grade(now)
+		if g != fails {
 			a.until = min(a.until, c.freshUntil)
 		}
+		add(s.entry(c.name, g, reason, func(k Kind) bool { return k.covers(c.kind) }))
 	}
 	for kind := range Kind(kinds) {
-		p := page{ok: true}
-		p.add(pingName, true)
-		if kind.fallsToDraining() {
-			p.add(shutdownName, !draining)
+		p := page{kind: kind, entries: a.entries}
+		status := s.status(p.grade())
+		a.verbose[kind] = newAnswer(status, p.text())
+		a.json[kind] = newAnswer(status, p.json())
+		a.brief[kind] = a.verbose[kind] // as in kube-apiserver, who fails says all
+		if p.grade() != fails {
+			a.brief[kind] = newAnswer(status, okBody)
 		}
-		for _, c := range checks {
-			if kind.covers(c.kind) {
-				p.add(c.name, c.verdict(now) == nil)
-			}
-		}
-		a.brief[kind], a.verbose[kind] = p.answers(kind)
 	}
 	return a
 }
 
-// page collects the lines of one endpoint in the format of kube-apiserver:
-// https://kubernetes.io/docs/reference/using-api/health-checks/
-//
-// The reason of a failure is withheld as it is there: an error's text may
-// name hosts and users, and a probe's path is open to strangers.
-type page struct {
-	ok     bool
-	all    string // a line per check
-	failed string // a line per failing check
-}
-
-func (p *page) add(name string, ok bool) {
-	line := "[+]" + name + " ok\n"
-	if !ok {
-		line = "[-]" + name + " failed: reason withheld\n"
-		p.failed += line
-		p.ok = false
+// find returns the entry of a check that counts for an endpoint, nil if there
+// is none of that name.
+func (a *answers) find(kind Kind, name string) *entry {
+	if i, ok := a.index[name]; ok && a.entries[i].in[kind] {
+		return &a.entries[i]
 	}
-	p.all += line
-}
-
-func (p *page) answers(kind Kind) (brief, verbose answer) {
-	if p.ok {
-		return newAnswer(http.StatusOK, "ok\n"),
-			newAnswer(http.StatusOK, p.all+kind.endpoint()+" check passed\n")
-	}
-	end := kind.endpoint() + " check failed\n"
-	return newAnswer(http.StatusServiceUnavailable, p.failed+end),
-		newAnswer(http.StatusServiceUnavailable, p.all+end)
+	return nil
 }

@@ -24,6 +24,7 @@ type check struct {
 	// The rest is guarded by Registry.mu.
 
 	cause      error         // why the check fails, nil if it passes
+	reason     string        // what cause says, if answers may tell
 	freshUntil time.Duration // on the registry's clock: from then on the result is stale; never without one
 	failures   int           // in a row
 	successes  int           // in a row
@@ -38,6 +39,8 @@ type result struct {
 	at   time.Time // when this was decided: the run's end or its timeout
 	took time.Duration
 
+	reason string // what err says, if answers may tell
+
 	// again: not a run of its own but an earlier one that still hangs. It
 	// counts as a failure and does not make the check's result any fresher.
 	again bool
@@ -46,7 +49,7 @@ type result struct {
 func newCheck(s spec) *check {
 	c := &check{spec: s, stopped: make(chan struct{}), freshUntil: never}
 	if s.kind != Liveness {
-		c.cause = ErrPending
+		c.cause, c.reason = ErrPending, ErrPending.Error()
 	}
 	return c
 }
@@ -95,7 +98,7 @@ func (c *check) record(res result, freshUntil time.Duration) {
 		c.successes = 0
 		c.failures++
 		if c.cause != nil || c.failures >= c.failureThreshold {
-			c.cause = res.err
+			c.cause, c.reason = res.err, res.reason
 		}
 		return
 	}
@@ -113,6 +116,18 @@ func (c *check) verdict(now time.Duration) error {
 		return ErrStale
 	}
 	return c.cause
+}
+
+// grade says how the check is doing at a moment of the registry's clock and, if
+// that is not well, why. Registry.mu is held.
+func (c *check) grade(now time.Duration) (g grade, reason string) {
+	switch {
+	case c.cause != nil:
+		return fails, c.reason
+	case now >= c.freshUntil:
+		return fails, ErrStale.Error()
+	}
+	return passes, ""
 }
 
 // stops waits until the loop and its run are gone, and reports whether they

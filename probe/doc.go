@@ -11,7 +11,12 @@
 // gets to run, unless a liveness check fails. /readyz says whether to send
 // traffic: 503 while a readiness check fails, while a startup check has yet to
 // pass, and while draining. /startupz has the startup checks alone, /healthz
-// everything at once. "?verbose" lists the checks in kube-apiserver's format.
+// everything at once. They speak as kube-apiserver does: "?verbose" lists the
+// checks, "?exclude=NAME" leaves one out, /readyz/NAME is about one alone, and
+// the reason of a failure is withheld, unless [WithReasons] tells it. A client
+// that prefers JSON gets application/health+json, the Internet-Draft's format
+// (draft-inadarei-api-health-check-06), or the same as application/json. See
+// [Registry.ServeHTTP].
 //
 // Each check has an interval, a hard timeout, at most one run at a time and a
 // limit to the age of its result. A check that hangs is given up on, reported
@@ -20,7 +25,9 @@
 // result; liveness checks pass until then, lest a start look like a death.
 //
 // The answers are byte slices made whenever something changes. The handler
-// picks one with an atomic load and a look at the clock: 61 ns, 0 allocations.
-// A request that is no probe costs 2 to 5 ns to tell apart (go test -bench .
-// ./probe/, Go 1.26.8, 2-core Intel Xeon VM).
+// picks one with an atomic load and a look at the clock: 57 to 102 ns and no
+// allocation. A request that is no probe costs 2 to 5 ns to tell apart. Only an
+// answer to "?exclude", or JSON about one check, is made for its request, and
+// bounded: a query has at most 2 KiB, of which the costliest takes 21 µs (go
+// test -bench . ./probe/, best of four, Go 1.26.8, 2-core VM).
 package probe

@@ -6,7 +6,8 @@ import (
 )
 
 // The reasons a check can fail without its function having returned an error.
-// They appear in [CheckStatus.Err] and in the log, never in an answer.
+// They appear in [CheckStatus.Err] and in the log, and in an answer only
+// [WithReasons].
 var (
 	// ErrPending: a readiness or startup check has no result yet.
 	ErrPending = errors.New("probe: no result yet")

@@ -1,71 +1,182 @@
 package probe
 
 import (
+	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 )
 
 var _ http.Handler = (*Registry)(nil)
 
-// route is a path and the question asked there.
+// route is a path and the question asked there. Each check that counts has a
+// path of its own below it.
 type route struct {
-	path string
-	kind Kind
+	path    string
+	kind    Kind
+	closed  bool     // nothing below it is served
+	without []string // checks whose own paths are not served
 }
 
-// Header values are shared by all responses. Each has no spare capacity, so
-// that Header.Add on a response copies it instead of writing to it.
+// below tells whether the path of a check, by its name, is served.
+func (rt *route) below(name string) bool {
+	return !rt.closed && !slices.Contains(rt.without, name)
+}
+
+// newRoutes lists the longest first: a path that was given goes before that of
+// a check.
+func newRoutes(paths [kinds][]string) []route {
+	var routes []route
+	for kind, paths := range paths {
+		for _, path := range paths {
+			routes = append(routes, route{path: path, kind: Kind(kind), closed: strings.HasSuffix(path, "/")})
+		}
+	}
+	slices.SortStableFunc(routes, func(a, b route) int { return len(b.path) - len(a.path) })
+	return routes
+}
+
+// Header values; see contentTypes.
 var (
-	textPlain = []string{"text/plain; charset=utf-8"}
 	noStore   = []string{"no-store"}
 	noSniff   = []string{"nosniff"}
 	getOrHead = []string{"GET, HEAD"}
 )
 
-var notAllowed = newAnswer(http.StatusMethodNotAllowed, "method not allowed: use GET or HEAD\n")
+var (
+	notAllowed   = newAnswer(http.StatusMethodNotAllowed, []byte("method not allowed: use GET or HEAD\n"))
+	queryTooLong = newAnswer(http.StatusRequestURITooLong, fmt.Appendf(nil, "query too long: use at most %d bytes\n", maxQuery))
+)
 
 // Match tells whether ServeHTTP would answer this path (the URL's decoded
 // path, matched exactly). It is meant to be asked for every request of a
 // service: a few nanoseconds, no allocation.
 func (r *Registry) Match(path string) bool {
-	_, ok := r.match(path)
+	if len(path) > 1 && !r.second.has(path[1]) {
+		return false // most requests that are no probe, and nearly free
+	}
+	_, _, ok := r.match(path, nil)
 	return ok
 }
 
-// match goes through the list, because for a handful of paths comparing
-// lengths, which settles most, is faster than hashing.
-func (r *Registry) match(path string) (Kind, bool) {
-	for _, route := range *r.routes.Load() {
-		if route.path == path {
-			return route.kind, true
+// byteSet is a set of bytes.
+type byteSet [256 / 64]uint64
+
+func (s *byteSet) has(b byte) bool { return s[b/64]&(1<<(b%64)) != 0 }
+func (s *byteSet) add(b byte)      { s[b/64] |= 1 << (b % 64) }
+
+// secondBytes are those that follow the first slash of the routes' paths and
+// of the paths below them.
+func secondBytes(routes []route) (s byteSet) {
+	for _, rt := range routes {
+		if len(rt.path) > 1 {
+			s.add(rt.path[1])
 		}
 	}
-	return 0, false
+	return s
 }
 
-// ServeHTTP answers a probe with 200 or 503 from what the checks last said.
-// It runs no check and allocates nothing, except that the first probe after a
-// result has turned stale makes the new answers. "?verbose" lists every check,
-// as kube-apiserver does; otherwise the body is "ok" or the names of the
-// failing checks. Methods other than GET and HEAD get 405, paths that are not
-// served 404.
+// match finds what is asked at a path: an endpoint or, if the entry is not nil,
+// one of its checks, as they are in a; nil stands for the answers of now.
+//
+// It goes through the list, because for a handful of paths comparing lengths
+// and one byte, which settles most, is faster than hashing.
+func (r *Registry) match(path string, a *answers) (Kind, *entry, bool) {
+	routes := *r.routes.Load()
+	for i := range routes {
+		rt := &routes[i]
+		n := len(rt.path)
+		if len(path) == n && path == rt.path {
+			return rt.kind, nil, true
+		}
+		if len(path) > n && path[n] == '/' && path[:n] == rt.path {
+			if a == nil {
+				a = r.published.Load()
+			}
+			name := path[n+1:]
+			if e := a.find(rt.kind, name); e != nil && rt.below(name) {
+				return rt.kind, e, true
+			}
+		}
+	}
+	return 0, nil, false
+}
+
+// ServeHTTP answers a probe from what the checks last said: with 200 or 503,
+// or as [WithStatuses] has it. It runs no check.
+//
+// Without a query the body is "ok", or the list of the checks if the endpoint
+// fails; "?verbose" always lists them, and "?exclude=NAME", any number of times,
+// answers as if a check did not count. All of this is as kube-apiserver has it,
+// but for the default status of a failure. The path of an endpoint followed by
+// "/NAME" is about one check alone and looks at neither.
+//
+// A client that prefers application/json or application/health+json to
+// text/plain by its Accept header, or says "?format=json" or "?format=health",
+// gets the list as JSON; "?format=text" is text. There is no Vary, since no
+// answer may be stored.
+//
+// Methods other than GET and HEAD get 405, queries of more than 2 KiB 414,
+// paths that are not served 404.
+//
+// Text is answered without an allocation, except that the first probe after a
+// result has turned stale makes the new answers. Only exclude, and JSON about
+// one check, make an answer for the request.
 func (r *Registry) ServeHTTP(w http.ResponseWriter, req *http.Request) {
-	kind, ok := r.match(req.URL.Path)
+	all := r.current()
+	kind, check, ok := r.match(req.URL.Path, all)
 	if !ok {
 		http.NotFound(w, req)
 		return
 	}
-	h := w.Header()
-	a := &notAllowed
-	switch {
-	case req.Method != http.MethodGet && req.Method != http.MethodHead:
-		h["Allow"] = getOrHead
-	case wantsVerbose(req.URL.RawQuery):
-		a = &r.current().verbose[kind]
-	default:
-		a = &r.current().brief[kind]
+	if req.Method != http.MethodGet && req.Method != http.MethodHead {
+		w.Header()["Allow"] = getOrHead
+		send(w, req, text, &notAllowed)
+		return
 	}
-	h["Content-Type"] = textPlain
+	q, ok := parseQuery(req.URL.RawQuery)
+	if !ok {
+		send(w, req, text, &queryTooLong)
+		return
+	}
+	if q.format == byAccept {
+		q.format = negotiate(req.Header["Accept"])
+	}
+	switch {
+	case check != nil && q.format == text:
+		send(w, req, text, &check.alone)
+	case check != nil:
+		p := page{kind: kind, entries: []entry{*check}}
+		send(w, req, q.format, new(newAnswer(check.alone.status, p.json())))
+	case q.exclude != nil:
+		send(w, req, q.format, r.excluding(all, kind, &q))
+	case q.format != text:
+		send(w, req, q.format, &all.json[kind])
+	case q.verbose:
+		send(w, req, text, &all.verbose[kind])
+	default:
+		send(w, req, text, &all.brief[kind])
+	}
+}
+
+// excluding makes the answer of an endpoint to a request that excludes checks.
+func (r *Registry) excluding(all *answers, kind Kind, q *query) *answer {
+	p := page{kind: kind, entries: all.entries}
+	p.exclude(all.index, q.exclude)
+	g := p.grade()
+	body := okBody
+	switch {
+	case q.format != text:
+		body = p.json()
+	case q.verbose || g == fails:
+		body = p.text()
+	}
+	return new(newAnswer(r.style.status(g), body))
+}
+
+func send(w http.ResponseWriter, req *http.Request, f format, a *answer) {
+	h := w.Header()
+	h["Content-Type"] = contentTypes[f]
 	h["Content-Length"] = a.length
 	h["Cache-Control"] = noStore
 	h["X-Content-Type-Options"] = noSniff
@@ -86,17 +197,4 @@ func (r *Registry) Wrap(next http.Handler) http.Handler {
 		}
 		next.ServeHTTP(w, req)
 	})
-}
-
-// wantsVerbose looks for the key "verbose", with or without a value. It stands
-// in for url.ParseQuery, which builds a map.
-func wantsVerbose(query string) bool {
-	for query != "" {
-		var pair string
-		pair, query, _ = strings.Cut(query, "&")
-		if key, _, _ := strings.Cut(pair, "="); key == "verbose" {
-			return true
-		}
-	}
-	return false
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/http"
 	"strings"
 	"time"
 )
@@ -20,6 +21,7 @@ type CheckOption func(*spec)
 type config struct {
 	checks []spec
 	paths  [kinds][]string
+	style  style
 	logger *slog.Logger
 }
 
@@ -48,6 +50,7 @@ func defaults() config {
 			Startup:   {"/startupz"},
 			Health:    {"/healthz"},
 		},
+		style: defaultStyle(),
 	}
 }
 
@@ -109,8 +112,27 @@ func withCheck(kind Kind, name string, fn func(context.Context) error, opts []Ch
 // WithPaths replaces the paths that one endpoint is served under. Without
 // paths the endpoint is not served at all. The defaults are /livez, /readyz,
 // /startupz and /healthz.
+//
+// Each check that counts for the endpoint has a path of its own below each of
+// them, such as /readyz/database, unless the path ends in '/'.
 func WithPaths(kind Kind, paths ...string) Option {
 	return func(c *config) { c.paths[kind] = paths }
+}
+
+// WithStatuses sets the status codes of an endpoint or check that passes and
+// of one that fails. The defaults are 200 and 503; kube-apiserver has 200 and
+// 500. passing is from 200 to 299 but not 204 or 205, which have no body,
+// failing from 400 to 599. Everything else is an error, 0 as well.
+func WithStatuses(passing, failing int) Option {
+	return func(c *config) { c.style.pass, c.style.fail = passing, failing }
+}
+
+// WithReasons has the answers say why a check fails, in place of "reason
+// withheld": the text of the error, in one line, its first 256 bytes at most.
+// Such texts may name hosts and users, so this is for probes that strangers
+// cannot reach. By default only [Registry.Status] and the log have them.
+func WithReasons() Option {
+	return func(c *config) { c.style.reasons = true }
 }
 
 // WithLogger logs the first result of each check and every change from then
@@ -177,7 +199,8 @@ func (c *config) validate() error {
 		names[s.name] = true
 		problems = append(problems, s.validate()...)
 	}
-	return errors.Join(append(problems, c.validatePaths()...)...)
+	problems = append(problems, c.validatePaths()...)
+	return errors.Join(append(problems, c.style.validate()...)...)
 }
 
 func (s *spec) validate() (problems []error) {
@@ -224,6 +247,16 @@ func (c *config) validatePaths() (problems []error) {
 			}
 			owner[path] = kind
 		}
+	}
+	return problems
+}
+
+func (s *style) validate() (problems []error) {
+	if s.pass < 200 || s.pass > 299 || s.pass == http.StatusNoContent || s.pass == http.StatusResetContent {
+		problems = append(problems, fmt.Errorf("probe: status %d for what passes: use one from 200 to 299 that has a body, such as 200", s.pass))
+	}
+	if s.fail < 400 || s.fail > 599 {
+		problems = append(problems, fmt.Errorf("probe: status %d for what fails: use one from 400 to 599, such as 503", s.fail))
 	}
 	return problems
 }

@@ -30,6 +30,12 @@ func TestNewRejectsWithAdvice(t *testing.T) {
 		{"a path without a slash", []Option{WithPaths(Liveness, "livez")}, `liveness path "livez" must begin with '/'`},
 		{"a path with a query", []Option{WithPaths(Liveness, "/livez?x")}, `can never match`},
 		{"one path for two endpoints", []Option{WithPaths(Liveness, "/healthz")}, `path "/healthz" is given twice, for liveness and for health`},
+		{"a passing status without a body", []Option{WithStatuses(204, 503)}, `status 204 for what passes: use one from 200 to 299 that has a body`},
+		{"a passing status that resets content", []Option{WithStatuses(205, 503)}, `status 205 for what passes`},
+		{"a passing status of zero", []Option{WithStatuses(0, 503)}, `status 0 for what passes`},
+		{"a passing status that redirects", []Option{WithStatuses(302, 503)}, `status 302 for what passes`},
+		{"a failing status that passes", []Option{WithStatuses(200, 200)}, `status 200 for what fails: use one from 400 to 599, such as 503`},
+		{"a failing status that does not exist", []Option{WithStatuses(200, 600)}, `status 600 for what fails`},
 		{"one path twice for one endpoint", []Option{WithPaths(Startup, "/s", "/s")}, `path "/s" is given twice`},
 	}
 	for _, tt := range tests {

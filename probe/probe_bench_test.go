@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -27,6 +28,10 @@ func BenchmarkServe(b *testing.B) {
 		{"no-checks", made(b), "/readyz"},
 		{"two-checks", checked, "/readyz"},
 		{"two-checks-verbose", checked, "/readyz?verbose"},
+		{"two-checks-json", checked, "/readyz?format=json"},
+		{"two-checks-exclude", checked, "/readyz?exclude=db"},
+		{"one-check", checked, "/readyz/db"},
+		{"costliest-query", checked, "/livez?" + costliest()},
 	} {
 		b.Run(bm.name+"/serial", func(b *testing.B) {
 			b.ReportAllocs()
@@ -35,7 +40,7 @@ func BenchmarkServe(b *testing.B) {
 			for b.Loop() {
 				w.status = 0
 				bm.handler.ServeHTTP(w, req)
-				if w.status != http.StatusOK || len(w.body) < len("ok\n") {
+				if w.status != http.StatusOK || len(w.body) < len("ok") {
 					b.Fatalf("%d %q", w.status, w.body)
 				}
 			}
@@ -48,7 +53,7 @@ func BenchmarkServe(b *testing.B) {
 				for pb.Next() {
 					w.status = 0
 					bm.handler.ServeHTTP(w, req)
-					if w.status != http.StatusOK || len(w.body) < len("ok\n") {
+					if w.status != http.StatusOK || len(w.body) < len("ok") {
 						b.Errorf("%d %q", w.status, w.body)
 						return
 					}
@@ -58,17 +63,32 @@ func BenchmarkServe(b *testing.B) {
 	}
 }
 
+// costliest is as many names to exclude as a query has room for, each of its
+// own, unknown, and to be quoted.
+func costliest() string {
+	query := "verbose"
+	for i := 255; ; i-- {
+		name := fmt.Sprintf("&exclude=%%%02x", i)
+		if len(query)+len(name) > maxQuery {
+			return query
+		}
+		query += name
+	}
+}
+
 // BenchmarkMatch is what every request that is no probe pays.
 func BenchmarkMatch(b *testing.B) {
-	r := made(b)
+	r := made(b, WithReadiness("db", pass))
 	for _, bm := range []struct {
 		name string
 		path string
 		want bool
 	}{
 		{"probe", "/healthz", true},
+		{"check", "/readyz/db", true},
 		{"other", "/api/v1/clients", false},
 		{"other-of-the-same-length", "/clients", false},
+		{"other-with-a-slash-there", "/users/12345678", false},
 	} {
 		b.Run(bm.name+"/serial", func(b *testing.B) {
 			b.ReportAllocs()

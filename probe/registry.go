@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,6 +21,8 @@ import (
 type Registry struct {
 	checks []*check     // immutable; their state is guarded by mu
 	logger *slog.Logger // immutable, nil logs nothing
+	style  *style       // immutable
+	second byteSet      // immutable; see secondBytes
 	epoch  time.Time    // immutable; where the registry's clock begins
 
 	routes    atomic.Pointer[[]route] // stored under mu; the slice is immutable
@@ -42,16 +45,12 @@ func New(opts ...Option) (*Registry, error) {
 	if err := c.validate(); err != nil {
 		return nil, err
 	}
-	r := &Registry{logger: c.logger, epoch: time.Now()}
+	r := &Registry{logger: c.logger, style: &c.style, epoch: time.Now()}
 	for _, s := range c.checks {
 		r.checks = append(r.checks, newCheck(s))
 	}
-	var routes []route
-	for kind, paths := range c.paths {
-		for _, path := range paths {
-			routes = append(routes, route{path, Kind(kind)})
-		}
-	}
+	routes := newRoutes(c.paths)
+	r.second = secondBytes(routes)
 	r.routes.Store(&routes)
 	r.publish()
 	return r, nil
@@ -111,24 +110,43 @@ func (r *Registry) SetDraining(on bool) {
 	r.publish()
 }
 
-// Release stops serving the given paths, so that something else may. Paths
-// that are not served are ignored. It returns the paths it has released.
+// Release stops serving the given paths, so that something else may: an
+// endpoint with the paths of its checks ("/readyz"), all of the latter
+// ("/readyz/"), or one of them ("/readyz/database"). Paths that are not served
+// are ignored. It returns the paths it has released.
 func (r *Registry) Release(paths ...string) (released []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	all := r.published.Load()
 	var kept []route
-	for _, route := range *r.routes.Load() {
-		if slices.Contains(paths, route.path) {
-			released = append(released, route.path)
-		} else {
-			kept = append(kept, route)
+	for _, rt := range *r.routes.Load() {
+		if slices.Contains(paths, rt.path) {
+			released = append(released, rt.path)
+			continue
 		}
+		rt.without = slices.Clone(rt.without)
+		for _, path := range paths {
+			name, below := strings.CutPrefix(path, rt.path+"/")
+			switch {
+			case !below || !rt.below(name):
+			case name == "":
+				rt.closed = true
+				released = append(released, path)
+			default:
+				rt.without = append(rt.without, name)
+				if all.find(rt.kind, name) != nil {
+					released = append(released, path)
+				}
+			}
+		}
+		kept = append(kept, rt)
 	}
 	r.routes.Store(&kept)
 	return released
 }
 
-// Paths returns the paths that are served, in no particular order.
+// Paths returns the paths of the endpoints that are served, in no particular
+// order.
 func (r *Registry) Paths() []string {
 	var paths []string
 	for _, route := range *r.routes.Load() {
@@ -141,6 +159,9 @@ func (r *Registry) Paths() []string {
 // runs on the check's own goroutine. settled means that the check need not
 // run any more.
 func (r *Registry) report(c *check, res result) (settled bool) {
+	if res.err != nil && r.style.reasons {
+		res.reason = reasonOf(res.err)
+	}
 	r.mu.Lock()
 	c.record(res, r.clock()+c.staleness)
 	if c.kind == Startup && c.cause == nil {
@@ -169,7 +190,7 @@ func (r *Registry) log(c *check, cause error) {
 
 // publish makes the answers anew. mu is held, except in New.
 func (r *Registry) publish() *answers {
-	a := render(r.checks, r.draining, r.clock())
+	a := render(r.style, r.checks, r.draining, r.clock())
 	r.published.Store(a)
 	return a
 }
