@@ -24,7 +24,7 @@ type answer struct {
 type answers struct {
 	brief   [kinds]answer
 	verbose [kinds]answer
-	until   time.Duration // on the registry's clock: when the first of the passing results turns stale
+	until   time.Duration // on the registry's clock: when the first of them may be true no more
 }
 
 func newAnswer(status int, body string) answer {
@@ -36,19 +36,21 @@ func newAnswer(status int, body string) answer {
 func render(checks []*check, draining bool, now time.Duration) *answers {
 	a := &answers{until: never}
 	for _, c := range checks {
-		if c.verdict(now) == nil {
-			a.until = min(a.until, c.freshUntil)
-		}
+		a.until = min(a.until, c.verdict(now).until)
 	}
 	for kind := range Kind(kinds) {
 		p := page{ok: true}
-		p.add(pingName, true)
+		p.add(pingName, Pass)
 		if kind.fallsToDraining() {
-			p.add(shutdownName, !draining)
+			shutdown := Pass
+			if draining {
+				shutdown = Fail
+			}
+			p.add(shutdownName, shutdown)
 		}
 		for _, c := range checks {
 			if kind.covers(c.kind) {
-				p.add(c.name, c.verdict(now) == nil)
+				p.add(c.name, c.verdict(now).state)
 			}
 		}
 		a.brief[kind], a.verbose[kind] = p.answers(kind)
@@ -67,9 +69,12 @@ type page struct {
 	failed string // a line per failing check
 }
 
-func (p *page) add(name string, ok bool) {
+func (p *page) add(name string, state State) {
 	line := "[+]" + name + " ok\n"
-	if !ok {
+	switch state {
+	case Warn:
+		line = "[+]" + name + " degraded: reason withheld\n"
+	case Fail:
 		line = "[-]" + name + " failed: reason withheld\n"
 		p.failed += line
 		p.ok = false

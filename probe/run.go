@@ -14,6 +14,7 @@ type run struct {
 	began    time.Time
 	returned chan struct{} // closed when the function has come back, however it did
 	err      error         // written before returned is closed, read only after
+	degraded bool          // err is a warning; guarded as err is
 	late     bool          // the function came back after its time; guarded as err is
 }
 
@@ -37,22 +38,25 @@ func (r *run) call(fn func(context.Context) error) {
 			r.err = &PanicError{Value: v, Stack: debug.Stack()}
 		}
 	}()
-	r.err = fn(r.ctx)
+	err := fn(r.ctx)
+	r.degraded = isDegraded(err) // asks the error, which is the user's code as well
+	r.err = err
 }
 
-// outcome waits for the function, but not beyond its timeout. What a function
-// returns later than that does not count, be it nil. Whether it was late is
+// outcome waits for the function, but not beyond its timeout, and returns its
+// error and whether that is a warning. What a function returns later than that
+// does not count, be it nil. Whether it was late is
 // decided where it returns: under load this goroutine may get its turn much
 // later, and a result that was there in time is good.
-func (r *run) outcome() error {
+func (r *run) outcome() (err error, degraded bool) {
 	select {
 	case <-r.returned:
 	case <-r.ctx.Done():
 	}
 	if r.hangs() || r.late {
-		return fmt.Errorf("%w after %v", ErrTimeout, time.Since(r.began).Round(time.Millisecond))
+		return fmt.Errorf("%w after %v", ErrTimeout, time.Since(r.began).Round(time.Millisecond)), false
 	}
-	return r.err
+	return r.err, r.degraded
 }
 
 // hangs tells whether the function has yet to return.
