@@ -39,12 +39,19 @@ func New(opts ...Option) (*Guard, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
+	g := &Guard{cfg: cfg, log: cfg.log}
 	probes, err := probe.New(cfg.probe...)
 	if err != nil {
 		return nil, err
 	}
 	cfg.server.OnDrain = func() { probes.SetDraining(true) }
-	srv, err := server.New(cfg.server)
+	g.probes = probes
+	if cfg.rotation.on {
+		if err := g.watchRotation(); err != nil {
+			return nil, err
+		}
+	}
+	g.server, err = server.New(cfg.server)
 	if err != nil {
 		return nil, err
 	}
@@ -53,7 +60,7 @@ func New(opts ...Option) (*Guard, error) {
 		return nil, err
 	}
 	encoder.Warm(cfg.warm...)
-	g := &Guard{cfg: cfg, enc: enc, probes: probes, server: srv, log: cfg.log, held: enc.Held()}
+	g.enc, g.held = enc, enc.Held()
 	g.gate = admission.New(admission.Config{
 		Floor:       floor,
 		Runnable:    runnablePerProc,
@@ -113,6 +120,10 @@ func (g *Guard) Server(engine *gin.Engine) *http.Server {
 // taken nothing of a response for the time set by WithWriteStall. TLS belongs
 // on top of it. Run does this by itself.
 func (g *Guard) Listener(ln net.Listener) net.Listener { return g.server.Listener(ln) }
+
+// Probes returns the guard's probes, for heartbeats, and for checks that come and
+// go while it serves. The guard starts and closes them.
+func (g *Guard) Probes() *probe.Registry { return g.probes }
 
 // front is what the server serves: the probes, and behind them the engine with
 // admission around it.

@@ -43,6 +43,9 @@ const (
 	// that who waits has a chance within DefaultMaxWait. Many phones are slower;
 	// none is cut unless it is what others wait for.
 	DefaultMinReadRate = 1 << 20
+	// DefaultOverloadDwell is for probers that notice within a few seconds: a
+	// readiness probe with a period of 2 s and a threshold of 1.
+	DefaultOverloadDwell = 10 * time.Second
 	// readsFor is how long a response must have waited for its client, in all,
 	// before the client's rate is known: a write that waits tells how far it has
 	// come after 512 KB, or an eighth of the write stall.
@@ -62,6 +65,7 @@ type config struct {
 	server      server.Config
 	log         *slog.Logger
 	maxProcs    bool
+	rotation    rotationConfig
 	// compressFrom is from how many bytes of JSON on a response is compressed; 0
 	// compresses nothing.
 	compressFrom int
@@ -83,6 +87,7 @@ func defaults() config {
 		server:      server.Defaults(),
 		log:         slog.New(slog.DiscardHandler),
 		maxProcs:    true,
+		rotation:    rotationConfig{interval: time.Second},
 	}
 }
 
@@ -102,6 +107,9 @@ func (c *config) validate() error {
 	}
 	if c.minReadRate < 0 {
 		problems = append(problems, fmt.Errorf("WithMinReadRate(%d): cannot be negative; 0 cuts nobody", c.minReadRate))
+	}
+	if r := c.rotation; r.on && r.out < r.interval {
+		problems = append(problems, fmt.Errorf("WithOverloadReadiness(%v): must be at least %v, or 0 for %v", r.out, r.interval, DefaultOverloadDwell))
 	}
 	if err := errors.Join(problems...); err != nil {
 		return fmt.Errorf("middleware: %w", err)
@@ -166,6 +174,32 @@ func WithWarm(values ...any) Option {
 // WithProbes sets options of the probes, for instance checks and paths.
 func WithProbes(opts ...probe.Option) Option {
 	return func(c *config) { c.probe = append(c.probe, opts...) }
+}
+
+// WithOverloadReadiness has readiness fail for a while when the process has been
+// overloaded for long, so that a balancer sends new connections elsewhere. It
+// does so by a check named "overload". Overloaded means that requests were
+// turned away for want of room in the last second, or that half as many wait as
+// may, and from then on until fewer than an eighth do.
+//
+// dwell is how long the process stays out of rotation, on average: between a
+// half and one and a half of it, at random. Before that it has to be overloaded
+// for three times as long without a break, at random in the same way; until then
+// the check is degraded. It comes back at the end of its time even if it is still
+// overloaded, by connections that were kept for instance. So of a fleet that is
+// overloaded as a whole a quarter is out at a time, a third at worst, and never
+// all of it.
+//
+// The dwell should be several times what the prober needs to notice: its period
+// times its failure threshold. 0 means DefaultOverloadDwell; less than a second
+// is an error. Without this option readiness knows nothing of load.
+func WithOverloadReadiness(dwell time.Duration) Option {
+	return func(c *config) {
+		if dwell == 0 {
+			dwell = DefaultOverloadDwell
+		}
+		c.rotation.on, c.rotation.out = true, dwell
+	}
 }
 
 // WithIdleTimeout sets how long the server keeps a connection that carries no

@@ -30,7 +30,7 @@ type answers struct {
 	json    [kinds]answer  // what health+json and JSON have in common
 	entries []entry        // all there are; what other answers are made of
 	index   map[string]int // where in entries a name is
-	until   time.Duration  // on the registry's clock: when the first of the passing results turns stale
+	until   time.Duration  // on the registry's clock: when the first of them may be true no more
 }
 
 // render makes the answers for a moment of the registry's clock. Registry.mu
@@ -41,26 +41,24 @@ func render(s *style, checks []*check, draining bool, now time.Duration) *answer
 		a.index[e.name] = len(a.entries)
 		a.entries = append(a.entries, e)
 	}
-	add(s.entry(pingName, passes, "", func(Kind) bool { return true }))
-	down := passes
+	add(s.entry(pingName, Pass, "", func(Kind) bool { return true }))
+	shutdown := Pass
 	if draining {
-		down = fails
+		shutdown = Fail
 	}
-	add(s.entry(shutdownName, down, "the process is draining", Kind.fallsToDraining))
+	add(s.entry(shutdownName, shutdown, "the process is draining", Kind.fallsToDraining))
 	for _, c := range checks {
-		g, reason := c.grade(now)
-		if g != fails {
-			a.until = min(a.until, c.freshUntil)
-		}
-		add(s.entry(c.name, g, reason, func(k Kind) bool { return k.covers(c.kind) }))
+		v := c.verdict(now)
+		a.until = min(a.until, v.until)
+		add(s.entry(c.name, v.state, c.reason(v), func(k Kind) bool { return k.covers(c.kind) }))
 	}
 	for kind := range Kind(kinds) {
 		p := page{kind: kind, entries: a.entries}
-		status := s.status(p.grade())
+		status := s.status(p.state())
 		a.verbose[kind] = newAnswer(status, p.text())
 		a.json[kind] = newAnswer(status, p.json())
 		a.brief[kind] = a.verbose[kind] // as in kube-apiserver, who fails says all
-		if p.grade() != fails {
+		if p.state() != Fail {
 			a.brief[kind] = newAnswer(status, okBody)
 		}
 	}

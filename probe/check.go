@@ -15,31 +15,44 @@ const jitterPart = 10
 // never is later than any reading of the registry's clock.
 const never = time.Duration(math.MaxInt64)
 
-// check is one check and its state. Registry.Start starts its loop,
-// Registry.Close ends it.
+// check is one check and its state. Registry.Start or Add starts its loop,
+// Remove or Close ends it. A heartbeat is a check without a loop.
 type check struct {
 	spec                  // immutable
-	stopped chan struct{} // closed when neither the loop nor a run is left
+	beats   *Heartbeat    // immutable; nil for a check that is run
+	stopped chan struct{} // closed with Registry.mu held, when neither the loop nor a run is left
 
 	// The rest is guarded by Registry.mu.
 
-	cause      error         // why the check fails, nil if it passes
-	reason     string        // what cause says, if answers may tell
-	freshUntil time.Duration // on the registry's clock: from then on the result is stale; never without one
-	failures   int           // in a row
-	successes  int           // in a row
+	end context.CancelFunc // of the loop; nil before it begins
+
+	cause      error          // why the check fails, nil if it does not
+	warning    error          // why it is degraded while it does not fail
+	reasons    [states]string // what they say, by the state they are for
+	freshUntil time.Duration  // on the registry's clock: from then on the result is stale; never without one
+	failures   int            // in a row
+	successes  int            // in a row
 	last       result
 	runs       uint64 // that have a result, ErrTimeout included
-	announced  bool   // the check was passing when the log was told last
+
+	told bool  // the check's first result is among the changes
+	seen State // when the changes were looked for last
+}
+
+// verdict is what a check says at one moment.
+type verdict struct {
+	state State
+	err   error         // why it is not Pass
+	until time.Duration // on the registry's clock: then it must be asked again, though nothing was published
 }
 
 // result is what became of a run.
 type result struct {
-	err  error
-	at   time.Time // when this was decided: the run's end or its timeout
-	took time.Duration
-
-	reason string // what err says, if answers may tell
+	err      error
+	degraded bool      // err is a warning
+	reason   string    // what err says
+	at       time.Time // when this was decided: the run's end or its timeout
+	took     time.Duration
 
 	// again: not a run of its own but an earlier one that still hangs. It
 	// counts as a failure and does not make the check's result any fresher.
@@ -47,9 +60,12 @@ type result struct {
 }
 
 func newCheck(s spec) *check {
-	c := &check{spec: s, stopped: make(chan struct{}), freshUntil: never}
-	if s.kind != Liveness {
-		c.cause, c.reason = ErrPending, ErrPending.Error()
+	c := &check{spec: s, stopped: make(chan struct{}), freshUntil: never, seen: s.initially}
+	switch s.initially {
+	case Fail:
+		c.cause, c.reasons[Fail] = ErrPending, ErrPending.Error()
+	case Warn:
+		c.warning, c.reasons[Warn] = ErrPending, ErrPending.Error()
 	}
 	return c
 }
@@ -57,16 +73,15 @@ func newCheck(s spec) *check {
 // loop runs the check until ctx ends or report says it is settled. It holds
 // no lock while the check's function runs, and keeps at most one run alive.
 func (c *check) loop(ctx context.Context, report func(*check, result) (settled bool)) {
-	defer close(c.stopped)
 	for {
 		r := begin(ctx, &c.spec)
-		res := result{err: r.outcome(), at: time.Now(), took: time.Since(r.began)}
+		res := r.outcome()
 		if ctx.Err() == nil && report(c, res) {
 			return
 		}
 		c.pause(ctx)
 		for ctx.Err() == nil && r.hangs() {
-			report(c, result{err: ErrStuck, at: res.at, took: time.Since(r.began), again: true})
+			report(c, result{err: ErrStuck, reason: ErrStuck.Error(), at: res.at, took: time.Since(r.began), again: true})
 			c.pause(ctx)
 		}
 		if ctx.Err() != nil {
@@ -94,54 +109,51 @@ func (c *check) record(res result, freshUntil time.Duration) {
 		c.freshUntil = freshUntil
 	}
 	c.last = res
-	if res.err != nil {
+	if res.err != nil && !res.degraded {
 		c.successes = 0
 		c.failures++
 		if c.cause != nil || c.failures >= c.failureThreshold {
-			c.cause, c.reason = res.err, res.reason
+			c.cause, c.reasons[Fail] = res.err, res.reason
 		}
 		return
 	}
 	c.failures = 0
 	c.successes++
+	c.warning, c.reasons[Warn] = res.err, res.reason
 	if c.successes >= c.successThreshold {
 		c.cause = nil
 	}
 }
 
-// verdict says why the check fails at a moment of the registry's clock, or
-// nil if it passes. Registry.mu is held.
-func (c *check) verdict(now time.Duration) error {
-	if c.cause == nil && now >= c.freshUntil {
-		return ErrStale
-	}
-	return c.cause
+// settled tells whether the check need not run any more. Registry.mu is held.
+func (c *check) settled() bool {
+	return c.kind == Startup && c.successes >= c.successThreshold
 }
 
-// grade says how the check is doing at a moment of the registry's clock and, if
-// that is not well, why. Registry.mu is held.
-func (c *check) grade(now time.Duration) (g grade, reason string) {
+// verdict says how the check stands at a moment of the registry's clock.
+// Registry.mu is held.
+func (c *check) verdict(now time.Duration) verdict {
 	switch {
+	case c.beats != nil:
+		return c.beats.verdict(now)
 	case c.cause != nil:
-		return fails, c.reason
+		return verdict{Fail, c.cause, never}
 	case now >= c.freshUntil:
-		return fails, ErrStale.Error()
+		return verdict{Fail, ErrStale, never}
+	case c.warning != nil:
+		return verdict{Warn, c.warning, c.freshUntil}
 	}
-	return passes, ""
+	return verdict{Pass, nil, c.freshUntil}
 }
 
-// stops waits until the loop and its run are gone, and reports whether they
-// went before ctx ended.
-func (c *check) stops(ctx context.Context) bool {
-	select {
-	case <-c.stopped:
-		return true
-	case <-ctx.Done():
+// reason is what a verdict's error says. Registry.mu is held, so none but this
+// package's own errors are asked.
+func (c *check) reason(v verdict) string {
+	switch {
+	case v.state == Pass:
+		return ""
+	case v.state == Warn, c.cause != nil:
+		return c.reasons[v.state]
 	}
-	select {
-	case <-c.stopped:
-		return true
-	default:
-		return false
-	}
+	return v.err.Error() // ErrStale or ErrNoHeartbeat
 }

@@ -24,6 +24,18 @@
 // failure like any other. Readiness and startup checks fail until their first
 // result; liveness checks pass until then, lest a start look like a death.
 //
+// A check may also be degraded: [Degraded] marks a warning that fails nothing.
+// [Ping], [TCP], [HTTP], [DNS], [File] and [Goroutines] are checks ready made.
+// [Registry.Add] and [Registry.Remove] change the checks while they are served,
+// and [WithChangeHook] tells of what becomes of them.
+//
+// [Registry.Heartbeat] watches a loop of the service's. There is no watchdog of
+// the scheduler besides, because behind a handler it could prove nothing: a
+// goroutine that looks whether goroutines run asks what the handler answers by
+// running. A process in which none can run answers no probe at all, and that is
+// the failure that its prober sees; one that is short of processor time answers
+// late, and is not to be restarted for it.
+//
 // The answers are byte slices made whenever something changes. The handler
 // picks one with an atomic load and a look at the clock: 57 to 102 ns and no
 // allocation. A request that is no probe costs 2 to 5 ns to tell apart. Only an

@@ -8,17 +8,6 @@ import (
 	"unicode"
 )
 
-// grade is how a check, or an endpoint, is doing: the greater, the worse.
-type grade uint8
-
-const (
-	passes grade = iota
-	fails
-)
-
-// String is the grade's name in health+json.
-func (g grade) String() string { return [...]string{"pass", "fail"}[g] }
-
 // style is how the answers are put. It is immutable.
 type style struct {
 	pass, fail int  // status codes
@@ -29,8 +18,8 @@ func defaultStyle() style {
 	return style{pass: http.StatusOK, fail: http.StatusServiceUnavailable}
 }
 
-func (s *style) status(g grade) int {
-	if g == fails {
+func (s *style) status(state State) int {
+	if state == Fail {
 		return s.fail
 	}
 	return s.pass
@@ -47,29 +36,33 @@ var okBody = []byte("ok") // as in kube-apiserver, without a line break
 type entry struct {
 	name  string
 	in    [kinds]bool // the endpoints that it counts for
-	grade grade
+	state State
 	text  string // its line in kube-apiserver's format
 	json  string // its member of "checks" in health+json
 	alone answer // to its own path, as text
 }
 
-func (s *style) entry(name string, g grade, reason string, in func(Kind) bool) entry {
+func (s *style) entry(name string, state State, reason string, in func(Kind) bool) entry {
 	if !s.reasons {
 		reason = withheld
 	}
-	e := entry{name: name, grade: g}
+	e := entry{name: name, state: state}
 	for k := range Kind(kinds) {
 		e.in[k] = in(k)
 	}
 	// A name needs no quoting: see validName.
-	member := `"` + name + `":[{"componentType":"component","status":"` + g.String() + `"`
-	switch g {
-	case passes:
+	member := `"` + name + `":[{"componentType":"component","status":"` + state.String() + `"`
+	switch state {
+	case Pass:
 		e.text = "[+]" + name + " ok\n"
-		e.alone = newAnswer(s.status(g), okBody)
-	case fails:
+		e.alone = newAnswer(s.status(state), okBody)
+	case Warn:
+		e.text = "[+]" + name + " degraded: " + reason + "\n"
+		e.alone = newAnswer(s.status(state), okBody)
+		member += `,"output":` + quoted(reason)
+	case Fail:
 		e.text = "[-]" + name + " failed: " + reason + "\n"
-		e.alone = newAnswer(s.status(g), []byte(e.text))
+		e.alone = newAnswer(s.status(state), []byte(e.text))
 		member += `,"output":` + quoted(reason)
 	}
 	e.json = member + "}]"
@@ -83,6 +76,9 @@ const maxReason = 256
 // reasonOf is what an error says, in one line and not too long. Error is the
 // user's code, so no lock may be held here; fmt takes care of its panics.
 func reasonOf(err error) string {
+	if err == nil {
+		return ""
+	}
 	s := fmt.Sprint(err)
 	const end = "..."
 	if len(s) > maxReason {

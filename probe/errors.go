@@ -18,9 +18,15 @@ var (
 	ErrStuck = errors.New("probe: check ignores its context and is still running")
 	// ErrStale: the last result is older than the [Staleness] limit.
 	ErrStale = errors.New("probe: result is stale")
+	// ErrNoHeartbeat: the last beat of a [Heartbeat] is older than its limit.
+	ErrNoHeartbeat = errors.New("probe: no heartbeat within its limit")
 	// ErrExited: the check called runtime.Goexit, as t.FailNow does.
 	ErrExited = errors.New("probe: check ended its goroutine")
 )
+
+// ErrClosed is what [Registry.Add], [Registry.Heartbeat] and [Registry.Remove]
+// return after Close.
+var ErrClosed = errors.New("probe: the registry is closed")
 
 // PanicError is the failure of a check that panicked.
 type PanicError struct {

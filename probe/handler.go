@@ -163,15 +163,15 @@ func (r *Registry) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 func (r *Registry) excluding(all *answers, kind Kind, q *query) *answer {
 	p := page{kind: kind, entries: all.entries}
 	p.exclude(all.index, q.exclude)
-	g := p.grade()
+	state := p.state()
 	body := okBody
 	switch {
 	case q.format != text:
 		body = p.json()
-	case q.verbose || g == fails:
+	case q.verbose || state == Fail:
 		body = p.text()
 	}
-	return new(newAnswer(r.style.status(g), body))
+	return new(newAnswer(r.style.status(state), body))
 }
 
 func send(w http.ResponseWriter, req *http.Request, f format, a *answer) {

@@ -23,6 +23,7 @@ type config struct {
 	paths  [kinds][]string
 	style  style
 	logger *slog.Logger
+	hooks  []func(Change)
 }
 
 // spec describes one check.
@@ -37,6 +38,7 @@ type spec struct {
 
 	failureThreshold int
 	successThreshold int
+	initially        State // until the first result
 }
 
 func defaults() config {
@@ -54,8 +56,15 @@ func defaults() config {
 	}
 }
 
-func checkDefaults() spec {
+func checkDefaults(kind Kind) spec {
+	// A process that is new is not dead, and not ready either.
+	initially := Fail
+	if kind == Liveness {
+		initially = Pass
+	}
 	return spec{
+		kind:      kind,
+		initially: initially,
 		// kubelet's own defaults: a slower check would give it the same
 		// answer twice, a faster one would find no reader.
 		// https://kubernetes.io/docs/concepts/workloads/pods/probes/
@@ -99,14 +108,16 @@ func WithStartup(name string, fn func(context.Context) error, opts ...CheckOptio
 }
 
 func withCheck(kind Kind, name string, fn func(context.Context) error, opts []CheckOption) Option {
-	return func(c *config) {
-		s := checkDefaults()
-		s.kind, s.name, s.fn = kind, name, fn
-		for _, opt := range opts {
-			opt(&s)
-		}
-		c.checks = append(c.checks, s)
+	return func(c *config) { c.checks = append(c.checks, newSpec(kind, name, fn, opts)) }
+}
+
+func newSpec(kind Kind, name string, fn func(context.Context) error, opts []CheckOption) spec {
+	s := checkDefaults(kind)
+	s.name, s.fn = name, fn
+	for _, opt := range opts {
+		opt(&s)
 	}
+	return s
 }
 
 // WithPaths replaces the paths that one endpoint is served under. Without
@@ -136,11 +147,25 @@ func WithReasons() Option {
 }
 
 // WithLogger logs the first result of each check and every change from then
-// on: failing as a warning with the reason, passing as information. Nil, the
-// default, logs nothing. Lines are written from the check's own goroutine,
-// never from a probe's.
+// on: failing and degraded as a warning with the reason, passing as
+// information. Nil, the default, logs nothing. Lines are written where change
+// hooks are called, never from a check's goroutine or a probe's.
 func WithLogger(logger *slog.Logger) Option {
 	return func(c *config) { c.logger = logger }
+}
+
+// WithChangeHook has hook called with the first result of each check and with
+// every change of its state from then on, until the registry is closed. Several
+// hooks are called in the order in which they were given; nil is an error.
+//
+// Hooks are called one at a time, in the order of the changes, from a
+// goroutine of their own that holds no lock: a slow hook delays the hooks
+// after it and nothing else. Beyond 1,024 changes that wait for one, what a
+// check has been meanwhile is left out, and what it is then is told. A panic is
+// logged to the logger, if there is one, and costs no more than the rest of
+// that call. A hook may use the registry, except that Close would wait for it.
+func WithChangeHook(hook func(Change)) Option {
+	return func(c *config) { c.hooks = append(c.hooks, hook) }
 }
 
 // Interval sets the time between the end of one run and the start of the
@@ -181,26 +206,47 @@ func SuccessThreshold(n int) CheckOption {
 	return func(s *spec) { s.successThreshold = n }
 }
 
+// Initially sets what a check counts as until its first result. The default is
+// [Fail] for readiness and startup, and [Pass] for liveness. Readiness that
+// passes initially is for checks that are added while serving: what is no
+// worse than before should not take the process out of rotation.
+func Initially(state State) CheckOption {
+	return func(s *spec) { s.initially = state }
+}
+
 // validate reports everything that is wrong, so that one start is enough to
 // find out, and fills in what is derived.
 func (c *config) validate() error {
 	var problems []error
-	names := map[string]bool{pingName: true, shutdownName: true}
+	names := map[string]bool{}
 	for i := range c.checks {
 		s := &c.checks[i]
-		switch {
-		case !validName(s.name):
-			problems = append(problems, fmt.Errorf("probe: check name %q: use letters, digits, '-', '_' and '.', beginning with a letter or digit", s.name))
-		case s.name == pingName || s.name == shutdownName:
-			problems = append(problems, fmt.Errorf("probe: check name %q is taken by the registry itself: choose another", s.name))
-		case names[s.name]:
-			problems = append(problems, fmt.Errorf("probe: two checks are named %q: give one of them another name", s.name))
-		}
-		names[s.name] = true
+		problems = append(problems, validateName(s.name, names[s.name])...)
 		problems = append(problems, s.validate()...)
+		names[s.name] = true
+	}
+	for _, hook := range c.hooks {
+		if hook == nil {
+			problems = append(problems, errors.New("probe: WithChangeHook(nil): pass a func(probe.Change), or leave it out"))
+		}
 	}
 	problems = append(problems, c.validatePaths()...)
 	return errors.Join(append(problems, c.style.validate()...)...)
+}
+
+func validateName(name string, taken bool) []error {
+	var problem error
+	switch {
+	case !validName(name):
+		problem = fmt.Errorf("probe: check name %q: use letters, digits, '-', '_' and '.', beginning with a letter or digit", name)
+	case name == pingName || name == shutdownName:
+		problem = fmt.Errorf("probe: check name %q is taken by the registry itself: choose another", name)
+	case taken:
+		problem = fmt.Errorf("probe: two checks are named %q: give one of them another name", name)
+	default:
+		return nil
+	}
+	return []error{problem}
 }
 
 func (s *spec) validate() (problems []error) {
@@ -221,6 +267,9 @@ func (s *spec) validate() (problems []error) {
 	}
 	if s.successThreshold < 1 {
 		wrong("SuccessThreshold(%d) must be at least 1", s.successThreshold)
+	}
+	if s.initially >= states {
+		wrong("Initially(%d) is no state: use Pass, Warn or Fail", uint8(s.initially))
 	}
 	if s.staleness == 0 {
 		s.staleness = 3*s.interval + s.timeout

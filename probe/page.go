@@ -31,12 +31,12 @@ func (p *page) exclude(index map[string]int, names []string) {
 
 func (p *page) excludes(i int) bool { return p.excluded != nil && p.excluded[i] }
 
-// grade is that of the worst check.
-func (p *page) grade() grade {
-	worst := passes
+// state is that of the worst check.
+func (p *page) state() State {
+	worst := Pass
 	for i := range p.entries {
 		if e := &p.entries[i]; e.in[p.kind] && !p.excludes(i) {
-			worst = max(worst, e.grade)
+			worst = max(worst, e.state)
 		}
 	}
 	return worst
@@ -59,7 +59,7 @@ func (p *page) text() []byte {
 		b = append(append(append(b, "warn: "...), p.warning()...), '\n')
 	}
 	b = append(b, p.kind.endpoint()...)
-	if p.grade() == fails {
+	if p.state() == Fail {
 		return append(b, " check failed\n"...)
 	}
 	return append(b, " check passed\n"...)
@@ -70,7 +70,7 @@ func (p *page) text() []byte {
 // https://datatracker.ietf.org/doc/html/draft-inadarei-api-health-check-06
 func (p *page) json() []byte {
 	var excluded []string
-	b := append([]byte(`{"status":"`), p.grade().String()...)
+	b := append([]byte(`{"status":"`), p.state().String()...)
 	b = append(b, `","checks":{`...)
 	first := true
 	for i := range p.entries {

@@ -189,6 +189,27 @@ func TestReasonsOfTheRegistrysOwn(t *testing.T) {
 	})
 }
 
+// hanging is an error whose text takes forever.
+type hanging chan struct{}
+
+func (h hanging) Error() string {
+	<-h
+	return "at last"
+}
+
+func TestAnErrorWhoseTextHangsIsATimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		text := make(hanging)
+		r := started(t, WithReasons(), WithReadiness("db", func(context.Context) error { return text }))
+		defer close(text)
+		wantStatus(t, r, "/livez", 200)
+		time.Sleep(time.Second + time.Millisecond)
+		if got, want := get(r, "/readyz/db").Body.String(), "[-]db failed: probe: check timed out after 1s\n"; got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	})
+}
+
 // asking is an error whose text needs the registry.
 type asking struct{ r **Registry }
 

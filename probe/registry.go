@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -16,20 +16,24 @@ import (
 // [http.Handler]. Make one with [New], start its checks with Start, end them
 // with Close. All methods may be called from any goroutine.
 //
-// A started registry costs one parked goroutine per check, and a second one
-// while the check runs.
+// A started registry costs one parked goroutine per check, a second one while
+// the check runs, and one for everything that hooks and a logger are told.
+// Heartbeats cost none.
 type Registry struct {
-	checks []*check     // immutable; their state is guarded by mu
-	logger *slog.Logger // immutable, nil logs nothing
-	style  *style       // immutable
-	second byteSet      // immutable; see secondBytes
-	epoch  time.Time    // immutable; where the registry's clock begins
+	epoch     time.Time  // immutable; where the registry's clock begins
+	style     *style     // immutable
+	second    byteSet    // immutable; see secondBytes
+	announcer *announcer // immutable; nil without hooks and a logger
 
 	routes    atomic.Pointer[[]route] // stored under mu; the slice is immutable
 	published atomic.Pointer[answers] // stored under mu; the answers are immutable
 	mu        sync.Mutex              // never held while user code runs or anything is written
+	checks    []*check                // guarded by mu, and so is their state
+	leaving   map[*check]struct{}     // guarded by mu; removed, but their loops have not ended yet
 	draining  bool                    // guarded by mu
-	stop      context.CancelFunc      // guarded by mu; nil until Start
+	running   context.Context         // guarded by mu; the parent of the loops' contexts, nil until Start
+	stop      context.CancelFunc      // guarded by mu; ends running
+	hush      context.CancelFunc      // guarded by mu; ends the announcer, nil until Start or without one
 	closed    bool                    // guarded by mu
 }
 
@@ -45,7 +49,7 @@ func New(opts ...Option) (*Registry, error) {
 	if err := c.validate(); err != nil {
 		return nil, err
 	}
-	r := &Registry{logger: c.logger, style: &c.style, epoch: time.Now()}
+	r := &Registry{style: &c.style, epoch: time.Now(), announcer: newAnnouncer(&c), leaving: map[*check]struct{}{}}
 	for _, s := range c.checks {
 		r.checks = append(r.checks, newCheck(s))
 	}
@@ -61,19 +65,107 @@ func New(opts ...Option) (*Registry, error) {
 func (r *Registry) Start() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.stop != nil || r.closed {
+	if r.running != nil || r.closed {
 		return
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	r.stop = cancel
+	r.running, r.stop = context.WithCancel(context.Background())
+	if r.announcer != nil {
+		var ctx context.Context
+		ctx, r.hush = context.WithCancel(context.Background())
+		go r.announce(ctx)
+	}
 	for _, c := range r.checks {
-		go c.loop(ctx, r.report)
+		r.launch(c)
 	}
 }
 
-// Close makes readiness fail, cancels the contexts of running checks and
-// waits until their functions have returned. It may be called more than once,
-// but not from a check.
+// launch starts a check's loop. mu is held.
+func (r *Registry) launch(c *check) {
+	if c.beats != nil {
+		return
+	}
+	ctx, cancel := context.WithCancel(r.running)
+	c.end = cancel
+	go func() {
+		defer cancel()
+		c.loop(ctx, r.report)
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		delete(r.leaving, c)
+		close(c.stopped)
+	}()
+}
+
+// Add adds a check while the registry serves, or before Start. It is run at
+// once and then as those that were given to [New] are. Until its first result
+// a readiness or startup check fails, and so do its endpoints; [Initially]
+// changes that. Name, fn and the defaults are those of [WithReadiness]; a check
+// of kind Health is an error. After Close the error is [ErrClosed].
+func (r *Registry) Add(kind Kind, name string, fn func(context.Context) error, opts ...CheckOption) error {
+	if kind >= Health {
+		return fmt.Errorf("probe: check %q cannot be added to kind %d: use Liveness, Readiness or Startup", name, uint8(kind))
+	}
+	s := newSpec(kind, name, fn, opts)
+	if problems := s.validate(); problems != nil {
+		return errors.Join(append(validateName(name, false), problems...)...)
+	}
+	return r.add(newCheck(s))
+}
+
+func (r *Registry) add(c *check) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return ErrClosed
+	}
+	if problems := validateName(c.name, r.find(c.name) >= 0); problems != nil {
+		return problems[0]
+	}
+	r.checks = append(r.checks, c)
+	if r.running != nil {
+		r.launch(c)
+	}
+	r.publish()
+	return nil
+}
+
+// Remove takes a check or a heartbeat out of the answers and ends it. The
+// context of its run is cancelled, and what that still returns is ignored;
+// Remove does not wait for it, Close does. The name may be used again at once.
+// A name that no check has is an error; after Close the error is [ErrClosed].
+func (r *Registry) Remove(name string) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.closed {
+		return ErrClosed
+	}
+	i := r.find(name)
+	if i < 0 {
+		return fmt.Errorf("probe: no check is named %q", name)
+	}
+	c := r.checks[i]
+	r.checks = slices.Delete(r.checks, i, i+1)
+	if c.end != nil {
+		select {
+		case <-c.stopped: // a startup check that has passed
+		default:
+			r.leaving[c] = struct{}{}
+		}
+		c.end()
+	}
+	r.publish()
+	return nil
+}
+
+// find returns a check's place, or -1. mu is held.
+func (r *Registry) find(name string) int {
+	return slices.IndexFunc(r.checks, func(c *check) bool { return c.name == name })
+}
+
+// Close makes readiness fail, cancels the contexts of running checks, waits
+// until their functions have returned, those of removed checks included, and
+// until hooks have been told what happened. It may be called more than once,
+// but not from a check or a hook.
 //
 // If ctx ends first, Close returns its error and the names of the checks that
 // ignore theirs; their goroutines end when they do. A closed registry goes on
@@ -84,21 +176,44 @@ func (r *Registry) Close(ctx context.Context) error {
 	r.closed = true
 	r.draining = true
 	r.publish()
-	started := r.stop != nil
+	started := r.running != nil
 	if started {
 		r.stop()
 	}
+	ending := slices.AppendSeq(slices.Clone(r.checks), maps.Keys(r.leaving))
 	r.mu.Unlock()
 	if !started {
 		return nil
 	}
 	var hanging []error
-	for _, c := range r.checks {
-		if !c.stops(ctx) {
+	for _, c := range ending {
+		if !ends(ctx, c.stopped) {
 			hanging = append(hanging, fmt.Errorf("probe: check %q has not returned: %w", c.name, ctx.Err()))
 		}
 	}
+	if r.hush != nil {
+		r.hush()
+		if !ends(ctx, r.announcer.ended) {
+			hanging = append(hanging, fmt.Errorf("probe: a change hook has not returned: %w", ctx.Err()))
+		}
+	}
 	return errors.Join(hanging...)
+}
+
+// ends waits until ended is closed, and reports whether it was before ctx
+// ended.
+func ends(ctx context.Context, ended <-chan struct{}) bool {
+	select {
+	case <-ended:
+		return true
+	case <-ctx.Done():
+	}
+	select {
+	case <-ended:
+		return true
+	default:
+		return false
+	}
 }
 
 // SetDraining makes readiness and health fail, or lets their checks decide
@@ -159,39 +274,25 @@ func (r *Registry) Paths() []string {
 // runs on the check's own goroutine. settled means that the check need not
 // run any more.
 func (r *Registry) report(c *check, res result) (settled bool) {
-	if res.err != nil && r.style.reasons {
-		res.reason = reasonOf(res.err)
-	}
 	r.mu.Lock()
+	defer r.mu.Unlock()
 	c.record(res, r.clock()+c.staleness)
-	if c.kind == Startup && c.cause == nil {
-		settled, c.freshUntil = true, never
+	if settled = c.settled(); settled {
+		c.freshUntil = never
 	}
-	cause := c.verdict(r.clock())
-	passes := cause == nil
-	news := passes != c.announced || c.runs == 1 && !res.again
-	c.announced = passes
 	r.publish()
-	r.mu.Unlock()
-
-	if news && r.logger != nil {
-		r.log(c, cause)
-	}
 	return settled
 }
 
-func (r *Registry) log(c *check, cause error) {
-	if cause == nil {
-		r.logger.Info("probe: check passes", "check", c.name, "kind", c.kind.String())
-		return
-	}
-	r.logger.Warn("probe: check fails", "check", c.name, "kind", c.kind.String(), "error", cause)
-}
-
-// publish makes the answers anew. mu is held, except in New.
+// publish makes the answers anew, and has hooks told of what is new in them. mu
+// is held, except in New.
 func (r *Registry) publish() *answers {
-	a := render(r.style, r.checks, r.draining, r.clock())
+	now := r.clock()
+	a := render(r.style, r.checks, r.draining, now)
 	r.published.Store(a)
+	if r.announcer != nil {
+		r.announcer.observe(r.checks, now, a.until)
+	}
 	return a
 }
 

@@ -3,6 +3,8 @@ package probe
 import (
 	"context"
 	"errors"
+	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -139,7 +141,7 @@ func TestStatusHoldsWhatAnswersWithhold(t *testing.T) {
 			t.Errorf("status %+v", s)
 		}
 		want := CheckStatus{
-			Name: "db", Kind: Readiness, Err: errDown, LastErr: errDown,
+			Name: "db", Kind: Readiness, State: Fail, Err: errDown, LastErr: errDown,
 			LastRun: begin.Add(20 * time.Millisecond), Took: 20 * time.Millisecond, Runs: 1,
 		}
 		if got := s.Checks[1]; got != want {
@@ -200,4 +202,69 @@ func TestProbesDuringEveryKindOfChange(t *testing.T) {
 	closeNow(t, r)
 	close(done)
 	probers.Wait()
+}
+
+// What the documentation says that a registry costs.
+func TestGoroutinesOfARegistry(t *testing.T) {
+	const checks = 20
+	begun, release := make(chan struct{}, checks), make(chan struct{})
+	var opts []Option
+	for i := range checks {
+		opts = append(opts, WithReadiness(fmt.Sprint("x", i), func(context.Context) error {
+			begun <- struct{}{}
+			<-release
+			return nil
+		}, Interval(time.Hour)))
+	}
+	for _, tt := range []struct {
+		name       string
+		opts       []Option
+		announcers int
+	}{{"with a hook", []Option{WithChangeHook(func(Change) {})}, 1}, {"without hooks", nil, 0}} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := started(t, append(tt.opts, opts...)...)
+			watched(t, r, "loop", time.Hour)
+			for range checks {
+				<-begun
+			}
+			wantGoroutines(t, map[string]int{"(*check).loop": checks, "(*run).call": checks, "(*Registry).announce": tt.announcers})
+			for range checks {
+				release <- struct{}{}
+			}
+			wantGoroutines(t, map[string]int{"(*check).loop": checks, "(*run).call": 0, "(*Registry).announce": tt.announcers})
+		})
+	}
+}
+
+// wantGoroutines waits until so many goroutines of this package, in all, are in
+// the functions.
+func wantGoroutines(t *testing.T, want map[string]int) {
+	t.Helper()
+	const pkg = "github.com/probelane/probelane/probe."
+	stacks := make([]byte, 1<<20)
+	got := map[string]int{}
+	for end := time.Now().Add(20 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
+		clear(got)
+		all, wanted := 0, 0
+		for _, stack := range strings.Split(string(stacks[:runtime.Stack(stacks, true)]), "\n\n") {
+			if !strings.Contains(stack, "created by "+pkg+"(*") && !strings.Contains(stack, "created by "+pkg+"begin") {
+				continue
+			}
+			all++
+			for function := range want {
+				if strings.Contains(stack, pkg+function+"(") {
+					got[function]++
+				}
+			}
+		}
+		equal := true
+		for function, n := range want {
+			wanted += n
+			equal = equal && got[function] == n
+		}
+		if equal && all == wanted {
+			return
+		}
+	}
+	t.Errorf("goroutines in %v, want %v and no others", got, want)
 }

@@ -14,6 +14,8 @@ type run struct {
 	began    time.Time
 	returned chan struct{} // closed when the function has come back, however it did
 	err      error         // written before returned is closed, read only after
+	degraded bool          // err is a warning; guarded as err is
+	reason   string        // what err says; guarded as err is
 	late     bool          // the function came back after its time; guarded as err is
 }
 
@@ -31,28 +33,38 @@ func begin(ctx context.Context, s *spec) *run {
 func (r *run) call(fn func(context.Context) error) {
 	defer close(r.returned)
 	defer func() { r.late = r.ctx.Err() != nil }()
+	// What an error is and what it says, only the error knows, and that is the
+	// user's code as well: it is asked here, within the timeout.
+	defer func() { r.reason = reasonOf(r.err) }()
 	r.err = ErrExited // overwritten unless fn calls Goexit
 	defer func() {
 		if v := recover(); v != nil {
 			r.err = &PanicError{Value: v, Stack: debug.Stack()}
 		}
 	}()
-	r.err = fn(r.ctx)
+	err := fn(r.ctx)
+	r.degraded = isDegraded(err)
+	r.err = err
 }
 
-// outcome waits for the function, but not beyond its timeout. What a function
-// returns later than that does not count, be it nil. Whether it was late is
-// decided where it returns: under load this goroutine may get its turn much
-// later, and a result that was there in time is good.
-func (r *run) outcome() error {
+// outcome waits for the function, but not beyond its timeout, and returns what
+// became of the run. What a function returns later than that does not count, be
+// it nil. Whether it was late is decided where it returns: under load this
+// goroutine may get its turn much later, and a result that was there in time is
+// good.
+func (r *run) outcome() result {
 	select {
 	case <-r.returned:
 	case <-r.ctx.Done():
 	}
+	res := result{at: time.Now(), took: time.Since(r.began)}
 	if r.hangs() || r.late {
-		return fmt.Errorf("%w after %v", ErrTimeout, time.Since(r.began).Round(time.Millisecond))
+		res.err = fmt.Errorf("%w after %v", ErrTimeout, res.took.Round(time.Millisecond))
+		res.reason = res.err.Error()
+		return res
 	}
-	return r.err
+	res.err, res.degraded, res.reason = r.err, r.degraded, r.reason
+	return res
 }
 
 // hangs tells whether the function has yet to return.

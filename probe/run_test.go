@@ -13,7 +13,7 @@ func TestALateResultIsATimeoutWhateverItIs(t *testing.T) {
 	cancel() // its time is over before it returns
 	r := &run{ctx: ctx, began: time.Now(), returned: make(chan struct{})}
 	r.call(pass)
-	if err := r.outcome(); !errors.Is(err, ErrTimeout) {
+	if err := r.outcome().err; !errors.Is(err, ErrTimeout) {
 		t.Errorf("outcome %v, want ErrTimeout", err)
 	}
 }
@@ -24,7 +24,7 @@ func TestATimelyResultCountsThoughItIsLookedAtLate(t *testing.T) {
 		r := &run{ctx: ctx, began: time.Now(), returned: make(chan struct{})}
 		r.call(pass)
 		cancel()
-		if err := r.outcome(); err != nil {
+		if err := r.outcome().err; err != nil {
 			t.Fatalf("outcome %v, want nil", err)
 		}
 	}
@@ -32,7 +32,7 @@ func TestATimelyResultCountsThoughItIsLookedAtLate(t *testing.T) {
 
 func TestTheContextOfARunEndsWithIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := checkDefaults()
+		s := checkDefaults(Readiness)
 		s.fn = pass
 		r := begin(context.Background(), &s)
 		synctest.Wait()
