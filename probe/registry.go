@@ -28,6 +28,8 @@ type Registry struct {
 	draining  bool                    // guarded by mu
 	stop      context.CancelFunc      // guarded by mu; nil until Start
 	closed    bool                    // guarded by mu
+
+	followers map[chan<- struct{}]struct{} // guarded by mu; told of every change
 }
 
 // New returns a registry that answers at once but runs no check before Start:
@@ -125,6 +127,7 @@ func (r *Registry) Release(paths ...string) (released []string) {
 		}
 	}
 	r.routes.Store(&kept)
+	r.notify()
 	return released
 }
 
@@ -171,6 +174,7 @@ func (r *Registry) log(c *check, cause error) {
 func (r *Registry) publish() *answers {
 	a := render(r.checks, r.draining, r.clock())
 	r.published.Store(a)
+	r.notify()
 	return a
 }
 

@@ -1,0 +1,138 @@
+package probe
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"time"
+)
+
+// A Lane is a listener that answers probes by itself and leaves every other
+// connection to whoever accepts from it. Registry.Lane makes it; it starts with
+// the first Accept, so nothing is answered for a server that does not serve,
+// and ends with Close.
+type Lane struct {
+	net.Listener            // the listener under it
+	active       laneThread // nil where the lane is off
+	why          string     // why it is
+}
+
+// laneThread is the part of a lane that depends on the platform.
+type laneThread interface {
+	Accept() (net.Conn, error)
+	Close() error
+	stats() LaneStats
+}
+
+// LaneStats is what a lane has done since it was made.
+type LaneStats struct {
+	On  bool   // probes on new connections are answered by the lane
+	Why string // why it is off; empty if it is on
+
+	Answered uint64 // probes
+	Stale    uint64 // of these, those answered 503 because the heartbeat was late
+	Passed   uint64 // connections handed over to Accept
+	Waiting  int    // connections in the lane
+	Scarce   uint64 // failures to accept for want of descriptors or memory
+}
+
+type laneConfig struct {
+	limit time.Duration
+	idle  time.Duration
+}
+
+// DefaultHeartbeatLimit is how old the heartbeat may be. The goroutine that
+// keeps it needs one turn on a processor a second. With 1,000 handlers that
+// compute and allocate on one processor (TestHeartbeatUnderOverload with -long)
+// it is late by milliseconds, because the runtime puts a goroutine whose timer
+// has fired in front of its queue; what it can wait for is the collector.
+const DefaultHeartbeatLimit = 10 * time.Second
+
+// DefaultIdleTimeout is how long an answered connection is kept. It is the
+// default of the middleware's server.
+const DefaultIdleTimeout = 120 * time.Second
+
+func laneDefaults() laneConfig {
+	return laneConfig{limit: DefaultHeartbeatLimit, idle: DefaultIdleTimeout}
+}
+
+// LaneOption configures a [Lane].
+type LaneOption func(*laneConfig)
+
+// HeartbeatLimit sets for how long the scheduler may make no progress before
+// the lane answers 503 at every endpoint. The default is
+// DefaultHeartbeatLimit. Less than 100 ms is an error, zero too.
+func HeartbeatLimit(d time.Duration) LaneOption {
+	return func(c *laneConfig) { c.limit = d }
+}
+
+// IdleTimeout sets for how long a connection whose probe the lane has answered
+// is kept for another request, as http.Server.IdleTimeout does for its own. The
+// default is DefaultIdleTimeout; zero keeps it for as long as the lane has room,
+// and negative values are errors.
+func IdleTimeout(d time.Duration) LaneOption {
+	return func(c *laneConfig) { c.idle = d }
+}
+
+func (c *laneConfig) validate() error {
+	var problems []error
+	if c.limit < 100*time.Millisecond {
+		problems = append(problems, fmt.Errorf("probe: HeartbeatLimit(%v) would fail healthy processes: use 100ms at least; leave it out for %v", c.limit, DefaultHeartbeatLimit))
+	}
+	if c.idle < 0 {
+		problems = append(problems, fmt.Errorf("probe: IdleTimeout(%v) must not be negative; 0 has no limit", c.idle))
+	}
+	return errors.Join(problems...)
+}
+
+// Lane puts a lane in front of a listener. The error is about the options. A
+// lane that cannot be is off, passes everything on, and says why in its Stats.
+//
+// The listener belongs to the lane from then on. Connections come out of Accept
+// as they would come out of the listener's. Under TLS a lane is of no use: it
+// would answer probes sent in plain text, and no others.
+func (r *Registry) Lane(ln net.Listener, opts ...LaneOption) (*Lane, error) {
+	c := laneDefaults()
+	for _, opt := range opts {
+		opt(&c)
+	}
+	if err := c.validate(); err != nil {
+		return nil, err
+	}
+	l := &Lane{Listener: ln}
+	active, err := r.newLane(ln, c)
+	if err != nil {
+		l.why = err.Error()
+		return l, nil
+	}
+	l.active = active
+	return l, nil
+}
+
+// Accept returns the next connection that is not for the lane to answer. Its
+// errors are those of the listener: they wrap net.ErrClosed after Close, but not
+// before everything has been handed out that had come until then.
+func (l *Lane) Accept() (net.Conn, error) {
+	if l.active == nil {
+		return l.Listener.Accept()
+	}
+	return l.active.Accept()
+}
+
+// Close closes the listener and ends the lane. Who shares the socket, by
+// inheritance for instance, keeps it. Connections that were waiting are handed
+// out by Accept; if nobody asks for them, they are closed.
+func (l *Lane) Close() error {
+	if l.active == nil {
+		return l.Listener.Close()
+	}
+	return l.active.Close()
+}
+
+// Stats returns what the lane has done. It may be called at any time.
+func (l *Lane) Stats() LaneStats {
+	if l.active == nil {
+		return LaneStats{Why: l.why}
+	}
+	return l.active.stats()
+}

@@ -1,0 +1,437 @@
+//go:build (amd64 || arm64) && go1.26 && !go1.27 && !msan && !asan
+
+package probe
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"reflect"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+const (
+	// pipeSize is how many bytes of descriptors fit between the lane and
+	// Accept, four each: as many connections as the lane itself holds.
+	pipeSize = 4 * waitingMax
+	// queueMax is how many connections a lane that ends takes from the kernel's
+	// queue: as many as that has by default (net.core.somaxconn). A listener
+	// that another process serves as well might never run dry.
+	queueMax = 4096
+	// unclaimed is how long after Close, or after the last Accept since, a
+	// connection waits to be handed out. A server that accepts comes back at
+	// once, if it gets a processor.
+	unclaimed = 10 * time.Second
+	// heartbeat is the longest time between two beats, and how long the date
+	// in an answer stands.
+	heartbeat = time.Second
+)
+
+// lane is a Lane that is on.
+type lane struct {
+	registry *Registry
+	inner    net.Listener
+	raw      syscall.RawConn // of inner
+	period   time.Duration   // of the heartbeat
+	loop     *loop
+	orders   int            // our end of loop.orders, closed by beat
+	adjust   func(net.Conn) // gives a connection the listener's own keep-alive; nil where that is the default
+
+	begin   sync.Once
+	end     sync.Once
+	changed chan struct{}
+	ended   chan struct{} // closed when the thread is gone and rest is set
+	beaten  chan struct{} // closed when the heartbeat's goroutine is gone
+
+	// Set before ended is closed, read after.
+	failure error   // what ended the lane, if it was not Close
+	rest    []int32 // what it left, for Accept
+
+	mu     sync.Mutex // held while a connection is got from the pipe; guards what follows
+	pipe   *os.File   // descriptors come out here
+	read   [4 * batch]byte
+	ready  []int32     // read from the pipe
+	retry  *os.File    // the connection for which there was no descriptor
+	over   error       // what Accept returns from now on
+	unused *time.Timer // closes what nobody accepts, after Close
+}
+
+func (r *Registry) newLane(ln net.Listener, c laneConfig) (laneThread, error) {
+	if instrumented() {
+		return nil, errors.New("the lane cannot be measured for coverage under the race detector")
+	}
+	l := &lane{
+		registry: r,
+		inner:    ln,
+		period:   min(heartbeat, c.limit/4),
+		changed:  make(chan struct{}, 1),
+		ended:    make(chan struct{}),
+		beaten:   make(chan struct{}),
+	}
+	switch ln := ln.(type) {
+	case *net.TCPListener:
+		l.adjust = keepAlive(ln)
+	case *net.UnixListener:
+		if network := ln.Addr().Network(); network != "unix" {
+			return nil, fmt.Errorf("the lane is for streams, not for %s", network)
+		}
+	default:
+		return nil, fmt.Errorf("the lane is for a *net.TCPListener or a *net.UnixListener, not for a %T", ln)
+	}
+	raw, err := ln.(syscall.Conn).SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	l.raw = raw
+	l.loop = newLoop(c)
+	if err := l.open(); err != nil {
+		l.loop.release()
+		return nil, fmt.Errorf("the lane needs a few descriptors: %w", err)
+	}
+	return l, nil
+}
+
+func newLoop(c laneConfig) *loop {
+	l := &loop{
+		epoll: -1, listener: -1, orders: -1, handOver: -1, spare: -1,
+		limit: int64(c.limit), idle: int64(c.idle), rest: restMin,
+	}
+	for i := range l.first {
+		l.first[i], l.last[i] = -1, -1
+	}
+	l.first[free], l.last[free] = 0, waitingMax-1
+	for i := range int32(waitingMax) {
+		l.slots[i] = slot{fd: -1, prev: i - 1, next: i + 1}
+	}
+	l.slots[waitingMax-1].next = -1
+	return l
+}
+
+// open gets the descriptors. What it got before an error, release gives back.
+func (l *lane) open() error {
+	lp := l.loop
+	var err error
+	if e := l.raw.Control(func(fd uintptr) { lp.listener, err = duplicate(int32(fd)) }); e != nil {
+		return e
+	}
+	if err != nil {
+		return os.NewSyscallError("fcntl", err)
+	}
+	epoll, err := syscall.EpollCreate1(syscall.EPOLL_CLOEXEC)
+	if err != nil {
+		return os.NewSyscallError("epoll_create1", err)
+	}
+	lp.epoll = int32(epoll)
+	orders, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_SEQPACKET|syscall.SOCK_NONBLOCK|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return os.NewSyscallError("socketpair", err)
+	}
+	l.orders, lp.orders = orders[0], int32(orders[1])
+	var pipe [2]int
+	if err := syscall.Pipe2(pipe[:], syscall.O_NONBLOCK|syscall.O_CLOEXEC); err != nil {
+		syscall.Close(l.orders)
+		return os.NewSyscallError("pipe2", err)
+	}
+	lp.handOver = int32(pipe[1])
+	l.pipe = os.NewFile(uintptr(pipe[0]), "lane")
+	if err := l.prepare(); err != nil {
+		l.pipe.Close()
+		syscall.Close(l.orders)
+		return err
+	}
+	return nil
+}
+
+// prepare brings the descriptors into their places.
+func (l *lane) prepare() error {
+	lp := l.loop
+	// Without this a pipe has 64 KB, room for 16,384 connections.
+	if _, _, errno := syscall.Syscall(syscall.SYS_FCNTL, uintptr(lp.handOver), syscall.F_SETPIPE_SZ, pipeSize); errno != 0 {
+		return os.NewSyscallError("fcntl", errno)
+	}
+	var err error
+	if lp.spare, err = duplicate(lp.epoll); err != nil {
+		return os.NewSyscallError("fcntl", err)
+	}
+	if !lp.watch(syscall.EPOLL_CTL_ADD, lp.listener, syscall.EPOLLIN, ofListener, 0) ||
+		!lp.watch(syscall.EPOLL_CTL_ADD, lp.orders, syscall.EPOLLIN, ofOrders, 0) {
+		return os.NewSyscallError("epoll_ctl", syscall.ENOMEM)
+	}
+	// The largest of tables has to fit into one message.
+	d := l.registry.drafted(time.Now())
+	if err := l.send(d.bytes(textMax)); err != nil {
+		return os.NewSyscallError("sendto", err)
+	}
+	lp.tick()
+	lp.takeOrders()
+	return nil
+}
+
+func duplicate(fd int32) (int32, error) {
+	n, _, errno := syscall.Syscall(syscall.SYS_FCNTL, uintptr(fd), syscall.F_DUPFD_CLOEXEC, 0)
+	if errno != 0 {
+		return -1, errno
+	}
+	return int32(n), nil
+}
+
+// release closes the loop's descriptors.
+func (l *loop) release() {
+	for _, fd := range []*int32{&l.epoll, &l.listener, &l.orders, &l.handOver, &l.spare} {
+		if *fd >= 0 {
+			syscall.Close(int(*fd))
+			*fd = -1
+		}
+	}
+}
+
+// launch starts the lane's thread and its heartbeat.
+func (l *lane) launch() {
+	go l.beat()
+	go func() {
+		runtime.LockOSThread() // and for good: the thread ends with the goroutine
+		l.loop.tick()
+		errno := l.loop.run()
+		l.finish(errno)
+	}()
+}
+
+// beat sends the lane its tables until the lane ends, which shuts the socket.
+func (l *lane) beat() {
+	defer close(l.beaten)
+	defer syscall.Close(l.orders)
+	defer l.registry.follow(l.changed)()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	var table []byte
+	var made time.Time
+	for {
+		renew := false
+		select {
+		case <-l.ended:
+			return
+		case <-l.changed:
+			renew = true
+		case <-timer.C:
+		}
+		// The beat comes first: what has to be made may have to wait for the
+		// collector, which is no sign of a scheduler that stands still.
+		if table != nil && l.send(table) == syscall.EPIPE {
+			return
+		}
+		if l.raw.Control(func(uintptr) {}) != nil {
+			// Somebody has closed the listener itself. It lives on in our
+			// duplicate, which nobody expects.
+			syscall.Shutdown(l.orders, syscall.SHUT_WR)
+			return
+		}
+		now := time.Now()
+		if renew || now.Unix() != made.Unix() || l.registry.changesIn() == 0 {
+			d := l.registry.drafted(now)
+			table, made = d.bytes(d.used), now
+			l.send(table)
+		}
+		next := now.Truncate(time.Second).Add(time.Second).Sub(now)
+		timer.Reset(min(next, l.period, l.registry.changesIn()+1))
+	}
+}
+
+// send sends a table. One for which there is no room is not missed: there are
+// others on the way.
+func (l *lane) send(table []byte) error {
+	return syscall.Sendto(l.orders, table, syscall.MSG_DONTWAIT|msgNoSignal, nil)
+}
+
+// finish gathers what the thread has left behind.
+func (l *lane) finish(errno syscall.Errno) {
+	lp := l.loop
+	if errno != 0 {
+		l.failure = os.NewSyscallError("accept4", errno)
+	}
+	for i := range lp.slots {
+		switch s := &lp.slots[i]; s.list {
+		case kept:
+			syscall.Close(int(s.fd)) // idle, as http.Server.Shutdown sees it
+		case silent, leaving:
+			l.rest = append(l.rest, s.fd)
+		}
+	}
+	atomic.StoreUint64(&lp.counts.waiting, 0)
+	for range queueMax {
+		fd, _, errno := syscall.Syscall6(syscall.SYS_ACCEPT4, uintptr(lp.listener), 0, 0, syscall.SOCK_CLOEXEC, 0, 0)
+		if errno == syscall.EINTR || errno == syscall.ECONNABORTED {
+			continue
+		}
+		if errno != 0 {
+			break
+		}
+		l.rest = append(l.rest, int32(fd))
+	}
+	lp.release()
+	close(l.ended)
+}
+
+// Accept starts the lane if it has not been yet.
+func (l *lane) Accept() (net.Conn, error) {
+	l.begin.Do(l.launch)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for {
+		f, err := l.next()
+		if err != nil {
+			return nil, l.failed(err)
+		}
+		c, err := net.FileConn(f)
+		if err != nil {
+			var errno syscall.Errno
+			if errors.As(err, &errno) && errno.Temporary() {
+				l.retry = f
+				return nil, l.failed(os.NewSyscallError("accept4", errno))
+			}
+			f.Close()
+			continue
+		}
+		f.Close()
+		if c.RemoteAddr() == nil && c.LocalAddr().Network() == "tcp" {
+			c.Close() // reset by its client meanwhile
+			continue
+		}
+		if l.adjust != nil {
+			l.adjust(c)
+		}
+		return c, nil
+	}
+}
+
+func (l *lane) failed(err error) error {
+	return &net.OpError{Op: "accept", Net: l.inner.Addr().Network(), Addr: l.inner.Addr(), Err: err}
+}
+
+// next gets the next connection. mu is held.
+func (l *lane) next() (*os.File, error) {
+	if f := l.retry; f != nil {
+		l.retry = nil
+		return f, nil
+	}
+	if l.over != nil {
+		return nil, l.over
+	}
+	if l.unused != nil {
+		l.unused.Reset(unclaimed)
+	}
+	for len(l.ready) == 0 {
+		n, err := l.pipe.Read(l.read[:])
+		for i := 0; i+4 <= n; i += 4 {
+			l.ready = append(l.ready, int32(binary.NativeEndian.Uint32(l.read[i:])))
+		}
+		if err == io.EOF {
+			<-l.ended
+			l.ready, l.rest = l.rest, nil
+		}
+		if err != nil && len(l.ready) == 0 {
+			l.pipe.Close()
+			if l.unused != nil {
+				l.unused.Stop()
+			}
+			l.over = net.ErrClosed
+			if l.failure != nil {
+				l.over = l.failure
+			}
+			return nil, l.over
+		}
+	}
+	fd := l.ready[0]
+	l.ready = l.ready[1:]
+	return os.NewFile(uintptr(fd), "connection"), nil
+}
+
+// Close ends the lane. It waits for its thread, so that afterwards the address
+// is free.
+func (l *lane) Close() error {
+	err := l.inner.Close()
+	l.end.Do(func() {
+		running := true
+		l.begin.Do(func() { running = false })
+		if !running { // and never will
+			l.loop.release()
+			syscall.Close(l.orders)
+			close(l.ended)
+			close(l.beaten)
+		} else {
+			syscall.Shutdown(l.orders, syscall.SHUT_WR)
+			<-l.ended
+			<-l.beaten
+		}
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if l.over == nil {
+			l.unused = time.AfterFunc(unclaimed, l.closeUnclaimed)
+		}
+	})
+	return err
+}
+
+// closeUnclaimed closes what nobody has accepted after Close.
+func (l *lane) closeUnclaimed() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for {
+		f, err := l.next()
+		if err != nil {
+			return
+		}
+		f.Close()
+	}
+}
+
+func (l *lane) stats() LaneStats {
+	c := &l.loop.counts
+	s := LaneStats{
+		On:       true,
+		Answered: atomic.LoadUint64(&c.answered),
+		Stale:    atomic.LoadUint64(&c.stale),
+		Passed:   atomic.LoadUint64(&c.passed),
+		Waiting:  int(atomic.LoadUint64(&c.waiting)),
+		Scarce:   atomic.LoadUint64(&c.scarce),
+	}
+	select {
+	case <-l.ended:
+		s.On, s.Why = false, "the lane is closed"
+		if l.failure != nil {
+			s.Why = l.failure.Error()
+		}
+	default:
+	}
+	return s
+}
+
+// keepAlive returns what gives connections the keep-alive that the listener's
+// net.ListenConfig asks for, nil if that is the default, which net.FileConn
+// gives by itself. The configuration can be read, but is not exported.
+func keepAlive(ln *net.TCPListener) func(net.Conn) {
+	lc := reflect.ValueOf(ln).Elem().FieldByName("lc")
+	own := net.KeepAliveConfig{}
+	c := lc.FieldByName("KeepAliveConfig")
+	own.Enable = c.FieldByName("Enable").Bool()
+	own.Idle = time.Duration(c.FieldByName("Idle").Int())
+	own.Interval = time.Duration(c.FieldByName("Interval").Int())
+	own.Count = int(c.FieldByName("Count").Int())
+	old := time.Duration(lc.FieldByName("KeepAlive").Int())
+	switch {
+	case own.Enable:
+	case old < 0:
+		return func(c net.Conn) { c.(*net.TCPConn).SetKeepAlive(false) }
+	case old > 0:
+		own = net.KeepAliveConfig{Enable: true, Idle: old}
+	default:
+		return nil
+	}
+	return func(c net.Conn) { c.(*net.TCPConn).SetKeepAliveConfig(own) }
+}
