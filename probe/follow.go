@@ -31,11 +31,7 @@ func (r *Registry) notify() {
 
 // changesIn is how long the answers stay as they are if nothing happens.
 func (r *Registry) changesIn() time.Duration {
-	until := r.published.Load().until
-	if until == never {
-		return never
-	}
-	return max(until-r.clock(), 0)
+	return max(r.published.Load().until-r.clock(), 0)
 }
 
 func (r *Registry) drains() bool {

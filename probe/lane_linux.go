@@ -25,10 +25,10 @@ const (
 	// queue: as many as that has by default (net.core.somaxconn). A listener
 	// that another process serves as well might never run dry.
 	queueMax = 4096
-	// unclaimed is how long after Close, or after the last Accept since, a
+	// unclaimedFor is how long after Close, or after the last Accept since, a
 	// connection waits to be handed out. A server that accepts comes back at
 	// once, if it gets a processor.
-	unclaimed = 10 * time.Second
+	unclaimedFor = 10 * time.Second
 	// heartbeat is the longest time between two beats, and how long the date
 	// in an answer stands.
 	heartbeat = time.Second
@@ -36,13 +36,14 @@ const (
 
 // lane is a Lane that is on.
 type lane struct {
-	registry *Registry
-	inner    net.Listener
-	raw      syscall.RawConn // of inner
-	period   time.Duration   // of the heartbeat
-	loop     *loop
-	orders   int            // our end of loop.orders, closed by beat
-	adjust   func(net.Conn) // gives a connection the listener's own keep-alive; nil where that is the default
+	registry  *Registry
+	inner     net.Listener
+	raw       syscall.RawConn // of inner
+	period    time.Duration   // of the heartbeat
+	unclaimed time.Duration   // see the constant
+	loop      *loop
+	orders    int            // our end of loop.orders, closed by beat
+	adjust    func(net.Conn) // gives a connection the listener's own keep-alive; nil where that is the default
 
 	begin   sync.Once
 	end     sync.Once
@@ -68,26 +69,31 @@ func (r *Registry) newLane(ln net.Listener, c laneConfig) (laneThread, error) {
 		return nil, errors.New("the lane cannot be measured for coverage under the race detector")
 	}
 	l := &lane{
-		registry: r,
-		inner:    ln,
-		period:   min(heartbeat, c.limit/4),
-		changed:  make(chan struct{}, 1),
-		ended:    make(chan struct{}),
-		beaten:   make(chan struct{}),
+		registry:  r,
+		inner:     ln,
+		period:    min(heartbeat, c.limit/4),
+		unclaimed: unclaimedFor,
+		changed:   make(chan struct{}, 1),
+		ended:     make(chan struct{}),
+		beaten:    make(chan struct{}),
+	}
+	sc, ok := ln.(syscall.Conn)
+	if !ok {
+		return nil, notOurs(ln)
+	}
+	raw, err := sc.SyscallConn()
+	if err != nil {
+		return nil, err
 	}
 	switch ln := ln.(type) {
 	case *net.TCPListener:
-		l.adjust = keepAlive(ln)
+		l.adjust = keepAlive(ln, raw)
 	case *net.UnixListener:
 		if network := ln.Addr().Network(); network != "unix" {
 			return nil, fmt.Errorf("the lane is for streams, not for %s", network)
 		}
 	default:
-		return nil, fmt.Errorf("the lane is for a *net.TCPListener or a *net.UnixListener, not for a %T", ln)
-	}
-	raw, err := ln.(syscall.Conn).SyscallConn()
-	if err != nil {
-		return nil, err
+		return nil, notOurs(ln)
 	}
 	l.raw = raw
 	l.loop = newLoop(c)
@@ -98,6 +104,10 @@ func (r *Registry) newLane(ln net.Listener, c laneConfig) (laneThread, error) {
 	return l, nil
 }
 
+func notOurs(ln net.Listener) error {
+	return fmt.Errorf("the lane is for a *net.TCPListener or a *net.UnixListener, not for a %T", ln)
+}
+
 func newLoop(c laneConfig) *loop {
 	l := &loop{
 		epoll: -1, listener: -1, orders: -1, handOver: -1, spare: -1,
@@ -106,7 +116,7 @@ func newLoop(c laneConfig) *loop {
 	for i := range l.first {
 		l.first[i], l.last[i] = -1, -1
 	}
-	l.first[free], l.last[free] = 0, waitingMax-1
+	l.first[slotFree], l.last[slotFree] = 0, waitingMax-1
 	for i := range int32(waitingMax) {
 		l.slots[i] = slot{fd: -1, prev: i - 1, next: i + 1}
 	}
@@ -238,8 +248,8 @@ func (l *lane) beat() {
 			table, made = d.bytes(d.used), now
 			l.send(table)
 		}
-		next := now.Truncate(time.Second).Add(time.Second).Sub(now)
-		timer.Reset(min(next, l.period, l.registry.changesIn()+1))
+		second := now.Truncate(time.Second).Add(time.Second).Sub(now)
+		timer.Reset(min(second, l.period, l.registry.changesIn()))
 	}
 }
 
@@ -257,9 +267,9 @@ func (l *lane) finish(errno syscall.Errno) {
 	}
 	for i := range lp.slots {
 		switch s := &lp.slots[i]; s.list {
-		case kept:
+		case slotKept:
 			syscall.Close(int(s.fd)) // idle, as http.Server.Shutdown sees it
-		case silent, leaving:
+		case slotSilent, slotLeaving:
 			l.rest = append(l.rest, s.fd)
 		}
 	}
@@ -324,7 +334,7 @@ func (l *lane) next() (*os.File, error) {
 		return nil, l.over
 	}
 	if l.unused != nil {
-		l.unused.Reset(unclaimed)
+		l.unused.Reset(l.unclaimed)
 	}
 	for len(l.ready) == 0 {
 		n, err := l.pipe.Read(l.read[:])
@@ -372,7 +382,7 @@ func (l *lane) Close() error {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		if l.over == nil {
-			l.unused = time.AfterFunc(unclaimed, l.closeUnclaimed)
+			l.unused = time.AfterFunc(l.unclaimed, l.closeUnclaimed)
 		}
 	})
 	return err
@@ -412,10 +422,26 @@ func (l *lane) stats() LaneStats {
 	return s
 }
 
+// inheritedKeepAlive is no keep-alive, with the figures that a connection has
+// from its listener and net.FileConn has changed.
+func inheritedKeepAlive(raw syscall.RawConn) net.KeepAliveConfig {
+	var c net.KeepAliveConfig
+	raw.Control(func(fd uintptr) {
+		get := func(option int) int {
+			n, _ := syscall.GetsockoptInt(int(fd), syscall.IPPROTO_TCP, option)
+			return n
+		}
+		c.Idle = time.Duration(get(syscall.TCP_KEEPIDLE)) * time.Second
+		c.Interval = time.Duration(get(syscall.TCP_KEEPINTVL)) * time.Second
+		c.Count = get(syscall.TCP_KEEPCNT)
+	})
+	return c
+}
+
 // keepAlive returns what gives connections the keep-alive that the listener's
 // net.ListenConfig asks for, nil if that is the default, which net.FileConn
 // gives by itself. The configuration can be read, but is not exported.
-func keepAlive(ln *net.TCPListener) func(net.Conn) {
+func keepAlive(ln *net.TCPListener, raw syscall.RawConn) func(net.Conn) {
 	lc := reflect.ValueOf(ln).Elem().FieldByName("lc")
 	own := net.KeepAliveConfig{}
 	c := lc.FieldByName("KeepAliveConfig")
@@ -427,7 +453,7 @@ func keepAlive(ln *net.TCPListener) func(net.Conn) {
 	switch {
 	case own.Enable:
 	case old < 0:
-		return func(c net.Conn) { c.(*net.TCPConn).SetKeepAlive(false) }
+		own = inheritedKeepAlive(raw)
 	case old > 0:
 		own = net.KeepAliveConfig{Enable: true, Idle: old}
 	default:

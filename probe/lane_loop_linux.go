@@ -54,11 +54,11 @@ const (
 
 // The lists a slot can be in.
 const (
-	free    = iota
-	silent  // has sent nothing yet
-	kept    // has got an answer and may ask again
-	leaving // is to be handed over, once there is room
-	lists
+	slotFree    = iota
+	slotSilent  // has sent nothing yet
+	slotKept    // has got an answer and may ask again
+	slotLeaving // is to be handed over, once there is room
+	slotLists
 )
 
 // slot is a connection that waits in the lane.
@@ -98,7 +98,7 @@ type loop struct {
 	size     int32 // of response
 	ask      parsed
 
-	first, last [lists]int32
+	first, last [slotLists]int32
 	slots       [waitingMax]slot
 	events      [batch]syscall.EpollEvent
 	change      syscall.EpollEvent
@@ -137,7 +137,7 @@ func (l *loop) run() syscall.Errno {
 //go:norace
 func (l *loop) serve() syscall.Errno {
 	for {
-		n := l.wait()
+		n := l.sleep()
 		for i := int32(0); i < n; i++ {
 			if l.events[i&(batch-1)].Fd == ofOrders && !l.takeOrders() {
 				return 0
@@ -164,17 +164,17 @@ func (l *loop) serve() syscall.Errno {
 	}
 }
 
-// wait sleeps until something happens or is due, and brings the clock and the
+// sleep waits until something happens or is due, and brings the clock and the
 // heartbeat's age up to date.
 //
 //go:nosplit
 //go:norace
-func (l *loop) wait() int32 {
+func (l *loop) sleep() int32 {
 	until := l.now + asleep
-	if i := l.first[silent]; i >= 0 {
+	if i := l.first[slotSilent]; i >= 0 {
 		until = min(until, l.slot(i).until)
 	}
-	if i := l.first[kept]; i >= 0 && l.idle > 0 {
+	if i := l.first[slotKept]; i >= 0 && l.idle > 0 {
 		until = min(until, l.slot(i).until)
 	}
 	if l.resting && !l.clogged {
@@ -230,7 +230,7 @@ func (l *loop) takeOrders() bool {
 //go:norace
 func (l *loop) accept() syscall.Errno {
 	for range batch {
-		if l.first[free] < 0 && !l.makeRoom() {
+		if l.first[slotFree] < 0 && !l.makeRoom() {
 			l.pause(l.now + restMax) // unclog ends it sooner
 			return 0
 		}
@@ -255,7 +255,7 @@ func (l *loop) accept() syscall.Errno {
 			}
 		}
 		if errno == 0 {
-			l.take(silent)
+			l.take(slotSilent)
 			l.slot(l.at).until = l.now + silence
 			l.look()
 		}
@@ -320,24 +320,36 @@ func (l *loop) resume() {
 	}
 }
 
+// What is to become of a connection.
+const (
+	fateWait = iota
+	fatePass
+	fateEnd
+)
+
 // look deals with the connection at l.at, which is new or has something to
 // read.
 //
 //go:nosplit
 //go:norace
 func (l *loop) look() {
+	fate := fatePass
 	switch errno := l.peek(); {
 	case errno == syscall.EAGAIN:
-		if l.slot(l.at).watched || l.watchSlot() {
-			return
-		}
-		l.pass() // without memory for the watch, what it will say is Go's to read
+		fate = fateWait
 	case errno == 0 && l.got > 0 && l.parse():
-		l.answer()
-	case l.slot(l.at).list == kept && l.got == 0:
-		l.end() // the client has left, as net/http would see it
-	default:
+		fate = l.answer()
+	case l.slot(l.at).list == slotKept && l.got == 0:
+		fate = fateEnd // the client has left, as net/http would see it
+	}
+	if fate == fateWait && !l.slot(l.at).watched && !l.watchSlot() {
+		fate = fatePass // without memory for the watch, what it will say is Go's to read
+	}
+	switch fate {
+	case fatePass:
 		l.pass()
+	case fateEnd:
+		l.end()
 	}
 }
 
@@ -362,26 +374,22 @@ func (l *loop) peek() syscall.Errno {
 //
 //go:nosplit
 //go:norace
-func (l *loop) answer() {
+func (l *loop) answer() int {
 	late := l.age > l.limit
 	l.compose(late)
 	if !l.consume() || !l.send() {
-		l.end() // a client that has long stopped to read its answers
-		return
+		return fateEnd // a client that has long stopped to read its answers
 	}
 	l.counts.answered++
 	if late {
 		l.counts.stale++
 	}
 	if l.ask.close {
-		l.end()
-		return
+		return fateEnd
 	}
 	l.slot(l.at).until = l.now + l.idle
-	l.move(l.at, kept)
-	if !l.slot(l.at).watched && !l.watchSlot() {
-		l.pass()
-	}
+	l.move(l.at, slotKept)
+	return fateWait
 }
 
 //go:nosplit
@@ -410,10 +418,10 @@ func (l *loop) pass() {
 		l.watch(syscall.EPOLL_CTL_DEL, s.fd, 0, 0, 0)
 	}
 	if !l.clogged && l.write() {
-		l.move(l.at, free)
+		l.move(l.at, slotFree)
 		return
 	}
-	l.move(l.at, leaving)
+	l.move(l.at, slotLeaving)
 	if !l.clogged {
 		l.clogged = true
 		l.watch(syscall.EPOLL_CTL_ADD, l.handOver, syscall.EPOLLOUT, ofHandOver, 0)
@@ -446,7 +454,7 @@ func (l *loop) end() {
 	s := l.slot(l.at)
 	s.watched = false
 	l.close(s.fd)
-	l.move(l.at, free)
+	l.move(l.at, slotFree)
 	l.reserve()
 }
 
@@ -455,12 +463,12 @@ func (l *loop) end() {
 //go:nosplit
 //go:norace
 func (l *loop) unclog() {
-	for l.first[leaving] >= 0 {
-		l.at = l.first[leaving]
+	for l.first[slotLeaving] >= 0 {
+		l.at = l.first[slotLeaving]
 		if !l.write() {
 			return
 		}
-		l.move(l.at, free)
+		l.move(l.at, slotFree)
 	}
 	l.clogged = false
 	l.watch(syscall.EPOLL_CTL_DEL, l.handOver, 0, 0, 0)
@@ -473,15 +481,15 @@ func (l *loop) unclog() {
 //go:nosplit
 //go:norace
 func (l *loop) makeRoom() bool {
-	l.at = l.first[silent]
+	l.at = l.first[slotSilent]
 	if l.at < 0 {
-		l.at = l.first[kept]
+		l.at = l.first[slotKept]
 	}
 	if l.clogged || l.at < 0 {
 		return false
 	}
 	l.pass()
-	return l.first[free] >= 0
+	return l.first[slotFree] >= 0
 }
 
 // expire ends what is due.
@@ -489,12 +497,12 @@ func (l *loop) makeRoom() bool {
 //go:nosplit
 //go:norace
 func (l *loop) expire() {
-	for l.first[silent] >= 0 && l.slot(l.first[silent]).until <= l.now {
-		l.at = l.first[silent]
+	for l.first[slotSilent] >= 0 && l.slot(l.first[slotSilent]).until <= l.now {
+		l.at = l.first[slotSilent]
 		l.pass()
 	}
-	for l.idle > 0 && l.first[kept] >= 0 && l.slot(l.first[kept]).until <= l.now {
-		l.at = l.first[kept]
+	for l.idle > 0 && l.first[slotKept] >= 0 && l.slot(l.first[slotKept]).until <= l.now {
+		l.at = l.first[slotKept]
 		l.end()
 	}
 	if l.resting && !l.clogged && l.awake <= l.now {
@@ -536,7 +544,7 @@ func (l *loop) slot(i int32) *slot { return &l.slots[i&(waitingMax-1)] }
 //go:nosplit
 //go:norace
 func (l *loop) take(list int32) {
-	l.at = l.first[free]
+	l.at = l.first[slotFree]
 	l.slot(l.at).fd = l.accepted
 	l.move(l.at, list)
 }
@@ -547,27 +555,27 @@ func (l *loop) take(list int32) {
 //go:norace
 func (l *loop) move(i, list int32) {
 	s := l.slot(i)
-	if s.list == free {
+	if s.list == slotFree {
 		l.counts.waiting++
 	}
 	if s.prev >= 0 {
 		l.slot(s.prev).next = s.next
 	} else {
-		l.first[s.list&(lists-1)] = s.next
+		l.first[s.list&(slotLists-1)] = s.next
 	}
 	if s.next >= 0 {
 		l.slot(s.next).prev = s.prev
 	} else {
-		l.last[s.list&(lists-1)] = s.prev
+		l.last[s.list&(slotLists-1)] = s.prev
 	}
-	s.list, s.prev, s.next = list, l.last[list&(lists-1)], -1
+	s.list, s.prev, s.next = list, l.last[list&(slotLists-1)], -1
 	if s.prev >= 0 {
 		l.slot(s.prev).next = i
 	} else {
-		l.first[list&(lists-1)] = i
+		l.first[list&(slotLists-1)] = i
 	}
-	l.last[list&(lists-1)] = i
-	if list == free {
+	l.last[list&(slotLists-1)] = i
+	if list == slotFree {
 		s.generation++
 		l.counts.waiting--
 	}

@@ -174,6 +174,7 @@ func (r *Registry) drafted(now time.Time) *draft {
 	d := &draft{table: new(table)}
 	d.late.head, d.late.headEnd = d.add(lateAnswer.head(time.Time{}))
 	d.late.body, d.late.bodyEnd = d.add(lateAnswer.body)
+	r.current() // a result may have turned stale without anybody asking
 	if r.drains() {
 		d.closing = 1
 	}
