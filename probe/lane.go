@@ -12,22 +12,26 @@ import (
 // the first Accept, so nothing is answered for a server that does not serve,
 // and ends with Close.
 type Lane struct {
-	net.Listener            // the listener under it
-	active       laneThread // nil where the lane is off
-	why          string     // why it is
+	inner  net.Listener
+	active laneThread // nil where the lane is off
+	why    string     // why it is
 }
+
+var _ net.Listener = (*Lane)(nil)
 
 // laneThread is the part of a lane that depends on the platform.
 type laneThread interface {
 	Accept() (net.Conn, error)
 	Close() error
 	stats() LaneStats
+	disable(why string)
 }
 
 // LaneStats is what a lane has done since it was made.
 type LaneStats struct {
-	On  bool   // probes on new connections are answered by the lane
-	Why string // why it is off; empty if it is on
+	Addr string // the listener's
+	On   bool   // probes on new connections are answered by the lane
+	Why  string // why it is off; empty if it is on
 
 	Answered uint64 // probes
 	Stale    uint64 // of these, those answered 503 because the heartbeat was late
@@ -48,6 +52,10 @@ type laneConfig struct {
 // has fired in front of its queue; what it can wait for is the collector.
 const DefaultHeartbeatLimit = 10 * time.Second
 
+// MinHeartbeatLimit is the lowest limit. A goroutine may run for 10 ms before
+// another gets its turn, and a collection takes a few turns.
+const MinHeartbeatLimit = 100 * time.Millisecond
+
 // DefaultIdleTimeout is how long an answered connection is kept. It is the
 // default of the middleware's server.
 const DefaultIdleTimeout = 120 * time.Second
@@ -61,7 +69,7 @@ type LaneOption func(*laneConfig)
 
 // HeartbeatLimit sets for how long the scheduler may make no progress before
 // the lane answers 503 at every endpoint. The default is
-// DefaultHeartbeatLimit. Less than 100 ms is an error, zero too.
+// DefaultHeartbeatLimit. Less than MinHeartbeatLimit is an error, zero too.
 func HeartbeatLimit(d time.Duration) LaneOption {
 	return func(c *laneConfig) { c.limit = d }
 }
@@ -76,8 +84,8 @@ func IdleTimeout(d time.Duration) LaneOption {
 
 func (c *laneConfig) validate() error {
 	var problems []error
-	if c.limit < 100*time.Millisecond {
-		problems = append(problems, fmt.Errorf("probe: HeartbeatLimit(%v) would fail healthy processes: use 100ms at least; leave it out for %v", c.limit, DefaultHeartbeatLimit))
+	if c.limit < MinHeartbeatLimit {
+		problems = append(problems, fmt.Errorf("probe: HeartbeatLimit(%v) would fail healthy processes: use %v at least; leave it out for %v", c.limit, MinHeartbeatLimit, DefaultHeartbeatLimit))
 	}
 	if c.idle < 0 {
 		problems = append(problems, fmt.Errorf("probe: IdleTimeout(%v) must not be negative; 0 has no limit", c.idle))
@@ -90,7 +98,7 @@ func (c *laneConfig) validate() error {
 //
 // The listener belongs to the lane from then on. Connections come out of Accept
 // as they would come out of the listener's. Under TLS a lane is of no use: it
-// would answer probes sent in plain text, and no others.
+// would answer probes sent in plain text, and no others. Disable is for that.
 func (r *Registry) Lane(ln net.Listener, opts ...LaneOption) (*Lane, error) {
 	c := laneDefaults()
 	for _, opt := range opts {
@@ -99,7 +107,7 @@ func (r *Registry) Lane(ln net.Listener, opts ...LaneOption) (*Lane, error) {
 	if err := c.validate(); err != nil {
 		return nil, err
 	}
-	l := &Lane{Listener: ln}
+	l := &Lane{inner: ln}
 	active, err := r.newLane(ln, c)
 	if err != nil {
 		l.why = err.Error()
@@ -114,7 +122,7 @@ func (r *Registry) Lane(ln net.Listener, opts ...LaneOption) (*Lane, error) {
 // before everything has been handed out that had come until then.
 func (l *Lane) Accept() (net.Conn, error) {
 	if l.active == nil {
-		return l.Listener.Accept()
+		return l.inner.Accept()
 	}
 	return l.active.Accept()
 }
@@ -124,15 +132,28 @@ func (l *Lane) Accept() (net.Conn, error) {
 // out by Accept; if nobody asks for them, they are closed.
 func (l *Lane) Close() error {
 	if l.active == nil {
-		return l.Listener.Close()
+		return l.inner.Close()
 	}
 	return l.active.Close()
 }
 
+// Addr is the listener's address.
+func (l *Lane) Addr() net.Addr { return l.inner.Addr() }
+
 // Stats returns what the lane has done. It may be called at any time.
 func (l *Lane) Stats() LaneStats {
-	if l.active == nil {
-		return LaneStats{Why: l.why}
+	s := LaneStats{Why: l.why}
+	if l.active != nil {
+		s = l.active.stats()
 	}
-	return l.active.stats()
+	s.Addr = l.Addr().String()
+	return s
+}
+
+// Disable has the lane pass everything on from now on, and gives the reason
+// that Stats shows. A lane that is off stays so, for its first reason.
+func (l *Lane) Disable(why string) {
+	if l.active != nil {
+		l.active.disable(why)
+	}
 }

@@ -45,6 +45,8 @@ type lane struct {
 	orders    int            // our end of loop.orders, closed by beat
 	adjust    func(net.Conn) // gives a connection the listener's own keep-alive; nil where that is the default
 
+	disabled atomic.Pointer[string] // why
+
 	begin   sync.Once
 	end     sync.Once
 	changed chan struct{}
@@ -245,6 +247,9 @@ func (l *lane) beat() {
 		now := time.Now()
 		if renew || now.Unix() != made.Unix() || l.registry.changesIn() == 0 {
 			d := l.registry.drafted(now)
+			if l.disabled.Load() != nil {
+				d.count = 0
+			}
 			table, made = d.bytes(d.used), now
 			l.send(table)
 		}
@@ -401,6 +406,15 @@ func (l *lane) closeUnclaimed() {
 	}
 }
 
+func (l *lane) disable(why string) {
+	if l.disabled.CompareAndSwap(nil, &why) {
+		select {
+		case l.changed <- struct{}{}:
+		default:
+		}
+	}
+}
+
 func (l *lane) stats() LaneStats {
 	c := &l.loop.counts
 	s := LaneStats{
@@ -410,6 +424,9 @@ func (l *lane) stats() LaneStats {
 		Passed:   atomic.LoadUint64(&c.passed),
 		Waiting:  int(atomic.LoadUint64(&c.waiting)),
 		Scarce:   atomic.LoadUint64(&c.scarce),
+	}
+	if why := l.disabled.Load(); why != nil {
+		s.On, s.Why = false, *why
 	}
 	select {
 	case <-l.ended:
