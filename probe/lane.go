@@ -38,6 +38,8 @@ type LaneStats struct {
 	Passed   uint64 // connections handed over to Accept
 	Waiting  int    // connections in the lane
 	Scarce   uint64 // failures to accept for want of descriptors or memory
+
+	HeartbeatMax time.Duration // the heartbeat's greatest age so far; about 1 s is normal
 }
 
 type laneConfig struct {

@@ -424,6 +424,8 @@ func (l *lane) stats() LaneStats {
 		Passed:   atomic.LoadUint64(&c.passed),
 		Waiting:  int(atomic.LoadUint64(&c.waiting)),
 		Scarce:   atomic.LoadUint64(&c.scarce),
+
+		HeartbeatMax: time.Duration(atomic.LoadUint64(&c.oldest)),
 	}
 	if why := l.disabled.Load(); why != nil {
 		s.On, s.Why = false, *why

@@ -119,6 +119,7 @@ type laneCounts struct {
 	passed   uint64
 	waiting  uint64 // slots taken
 	scarce   uint64 // accepts that failed for want of descriptors or memory
+	oldest   uint64 // the heartbeat's greatest age, in nanoseconds
 }
 
 // run is the lane: from entersyscall to exitsyscall the goroutine has no P.
@@ -186,6 +187,7 @@ func (l *loop) sleep() int32 {
 	before := l.now
 	l.tick()
 	l.age += min(l.now-before, 2*asleep)
+	l.counts.oldest = max(l.counts.oldest, uint64(l.age))
 	if errno != 0 {
 		return 0
 	}
