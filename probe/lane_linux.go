@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+	"unsafe"
 )
 
 const (
@@ -29,8 +30,7 @@ const (
 	// connection waits to be handed out. A server that accepts comes back at
 	// once, if it gets a processor.
 	unclaimedFor = 10 * time.Second
-	// heartbeat is the longest time between two beats, and how long the date
-	// in an answer stands.
+	// heartbeat is the longest time between two beats.
 	heartbeat = time.Second
 )
 
@@ -52,6 +52,8 @@ type lane struct {
 	changed chan struct{}
 	ended   chan struct{} // closed when the thread is gone and rest is set
 	beaten  chan struct{} // closed when the heartbeat's goroutine is gone
+	drawn   chan struct{} // closed when that of the tables is, and orders
+	pulse   [1]byte       // what a heartbeat sends
 
 	// Set before ended is closed, read after.
 	failure error   // what ended the lane, if it was not Close
@@ -78,6 +80,7 @@ func (r *Registry) newLane(ln net.Listener, c laneConfig) (laneThread, error) {
 		changed:   make(chan struct{}, 1),
 		ended:     make(chan struct{}),
 		beaten:    make(chan struct{}),
+		drawn:     make(chan struct{}),
 	}
 	sc, ok := ln.(syscall.Conn)
 	if !ok {
@@ -204,64 +207,83 @@ func (l *loop) release() {
 	}
 }
 
-// launch starts the lane's thread and its heartbeat.
-func (l *lane) launch() {
-	go l.beat()
-	go func() {
-		runtime.LockOSThread() // and for good: the thread ends with the goroutine
-		l.loop.tick()
-		errno := l.loop.run()
-		l.finish(errno)
-	}()
+// thread is the goroutine of the lane's thread, which ends with it.
+func (l *lane) thread() {
+	runtime.LockOSThread()
+	l.loop.tick()
+	errno := l.loop.run()
+	l.finish(errno)
 }
 
-// beat sends the lane its tables until the lane ends, which shuts the socket.
+// beat starts the lane and sends it a heartbeat every period until it ends. It
+// does nothing that
+// has to wait for more than a turn on a processor: it allocates nothing, lest it
+// be sent to help the collector, takes no lock, and keeps its P in its only
+// system call.
 func (l *lane) beat() {
 	defer close(l.beaten)
-	defer syscall.Close(l.orders)
-	defer l.registry.follow(l.changed)()
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	var table []byte
-	var made time.Time
+	ticker := time.NewTicker(l.period)
+	defer ticker.Stop()
+	// Not before: under load they wait for their first turn, and so would the
+	// first beat.
+	go l.draw()
+	go l.thread()
 	for {
-		renew := false
-		select {
-		case <-l.ended:
-			return
-		case <-l.changed:
-			renew = true
-		case <-timer.C:
-		}
-		// The beat comes first: what has to be made may have to wait for the
-		// collector, which is no sign of a scheduler that stands still.
-		if table != nil && l.send(table) == syscall.EPIPE {
-			return
-		}
 		if l.raw.Control(func(uintptr) {}) != nil {
 			// Somebody has closed the listener itself. It lives on in our
 			// duplicate, which nobody expects.
 			syscall.Shutdown(l.orders, syscall.SHUT_WR)
 			return
 		}
-		now := time.Now()
-		if renew || now.Unix() != made.Unix() || l.registry.changesIn() == 0 {
-			d := l.registry.drafted(now)
-			if l.disabled.Load() != nil {
-				d.count = 0
-			}
-			table, made = d.bytes(d.used), now
-			l.send(table)
+		l.send(l.pulse[:])
+		select {
+		case <-l.ended:
+			return
+		case <-ticker.C:
 		}
-		second := now.Truncate(time.Second).Add(time.Second).Sub(now)
-		timer.Reset(min(second, l.period, l.registry.changesIn()))
 	}
 }
 
-// send sends a table. One for which there is no room is not missed: there are
-// others on the way.
-func (l *lane) send(table []byte) error {
-	return syscall.Sendto(l.orders, table, syscall.MSG_DONTWAIT|msgNoSignal, nil)
+// draw sends the lane a table whenever the answers change, and every second for
+// the date in them, until the lane ends.
+func (l *lane) draw() {
+	defer close(l.drawn)
+	defer func() {
+		<-l.beaten
+		syscall.Close(l.orders)
+	}()
+	defer l.registry.follow(l.changed)()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-l.ended:
+			return
+		case <-l.changed:
+		case <-timer.C:
+		}
+		now := time.Now()
+		d := l.registry.drafted(now)
+		if l.disabled.Load() != nil {
+			d.count = 0
+		}
+		l.send(d.bytes(d.used))
+		second := now.Truncate(time.Second).Add(time.Second).Sub(now)
+		timer.Reset(min(second, l.registry.changesIn()))
+	}
+}
+
+// send sends a table or a heartbeat. It never waits, so it need not tell the
+// scheduler: after a system call that does, a goroutine may find its P taken,
+// and then it queues behind all others. A message for which there is no room is
+// not missed: there are others on the way.
+func (l *lane) send(message []byte) error {
+	_, _, errno := syscall.RawSyscall6(syscall.SYS_SENDTO, uintptr(l.orders), uintptr(unsafe.Pointer(&message[0])),
+		uintptr(len(message)), syscall.MSG_DONTWAIT|msgNoSignal, 0, 0)
+	if errno != 0 {
+		return errno
+	}
+	return nil
 }
 
 // finish gathers what the thread has left behind.
@@ -295,7 +317,7 @@ func (l *lane) finish(errno syscall.Errno) {
 
 // Accept starts the lane if it has not been yet.
 func (l *lane) Accept() (net.Conn, error) {
-	l.begin.Do(l.launch)
+	l.begin.Do(func() { go l.beat() })
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for {
@@ -378,11 +400,10 @@ func (l *lane) Close() error {
 			l.loop.release()
 			syscall.Close(l.orders)
 			close(l.ended)
-			close(l.beaten)
 		} else {
 			syscall.Shutdown(l.orders, syscall.SHUT_WR)
 			<-l.ended
-			<-l.beaten
+			<-l.drawn
 		}
 		l.mu.Lock()
 		defer l.mu.Unlock()

@@ -202,8 +202,8 @@ func (l *loop) tick() {
 	l.now = l.clock.Sec*1e9 + l.clock.Nsec
 }
 
-// takeOrders reads the tables that have come; each is a heartbeat. It reports
-// false when there will be no more.
+// takeOrders reads the tables and the heartbeats that have come; a table is a
+// heartbeat, too. It reports false when there will be no more.
 //
 //go:nosplit
 //go:norace
@@ -219,8 +219,10 @@ func (l *loop) takeOrders() bool {
 		case errno != 0 || n == 0:
 			return false
 		default:
-			l.current = next
 			l.age = 0
+			if n > 1 {
+				l.current = next
+			}
 		}
 	}
 }
