@@ -103,7 +103,7 @@ func (r *Registry) newLane(ln net.Listener, c laneConfig) (laneThread, error) {
 	l.raw = raw
 	l.loop = newLoop(c)
 	if err := l.open(); err != nil {
-		l.loop.release()
+		release(l.loop)
 		return nil, fmt.Errorf("the lane needs a few descriptors: %w", err)
 	}
 	return l, nil
@@ -198,7 +198,7 @@ func duplicate(fd int32) (int32, error) {
 }
 
 // release closes the loop's descriptors.
-func (l *loop) release() {
+func release(l *loop) {
 	for _, fd := range []*int32{&l.epoll, &l.listener, &l.orders, &l.handOver, &l.spare} {
 		if *fd >= 0 {
 			syscall.Close(int(*fd))
@@ -311,7 +311,7 @@ func (l *lane) finish(errno syscall.Errno) {
 		}
 		l.rest = append(l.rest, int32(fd))
 	}
-	lp.release()
+	release(lp)
 	close(l.ended)
 }
 
@@ -397,7 +397,7 @@ func (l *lane) Close() error {
 		running := true
 		l.begin.Do(func() { running = false })
 		if !running { // and never will
-			l.loop.release()
+			release(l.loop)
 			syscall.Close(l.orders)
 			close(l.ended)
 		} else {

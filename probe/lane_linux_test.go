@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"reflect"
+	"regexp"
 	"strconv"
 	"strings"
 	"syscall"
@@ -706,4 +707,66 @@ func childUsage(t *testing.T, c *child) time.Duration {
 	user, _ := strconv.Atoi(f[11])
 	system, _ := strconv.Atoi(f[12])
 	return time.Duration(user+system) * 10 * time.Millisecond // USER_HZ
+}
+
+// What the loop calls is what may run without a P. The compiler, too, puts
+// calls into functions, and the linker refuses a chain of nosplit functions that
+// is too deep.
+func TestLaneCallsNothingThatNeedsAP(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds the package")
+	}
+	builds := []struct {
+		name  string
+		env   string
+		flags []string
+	}{
+		{"as it is", "", nil},
+	}
+	if *long {
+		builds = append(builds, []struct {
+			name  string
+			env   string
+			flags []string
+		}{
+			{"for arm64", "GOARCH=arm64", nil},
+			{"with the race detector", "", []string{"-race"}},
+			{"without optimization", "", []string{"-gcflags=all=-N -l"}},
+			{"without optimization, for arm64", "GOARCH=arm64", []string{"-gcflags=all=-N -l"}},
+			{"without optimization, with the race detector", "", []string{"-race", "-gcflags=all=-N -l"}},
+		}...)
+	}
+	if _, err := exec.LookPath("go"); err != nil {
+		t.Skip(err)
+	}
+	call := regexp.MustCompile(`CALL (\S+)\(SB\)`)
+	allowed := regexp.MustCompile(`/probe\.\(\*loop\)\.[a-zA-Z0-9]+$|/probe\.(name|value|host)Byte$|^syscall\.RawSyscall6$|^runtime\.(enter|exit)syscall$`)
+	for _, b := range builds {
+		t.Run(b.name, func(t *testing.T) {
+			binary := t.TempDir() + "/probe.test"
+			cmd := exec.Command("go", append(append([]string{"test", "-c", "-o", binary}, b.flags...), ".")...)
+			cmd.Env = append(os.Environ(), b.env)
+			if out, err := cmd.CombinedOutput(); err != nil {
+				t.Fatalf("%v: %.2000s", err, out)
+			}
+			out, err := exec.Command("go", "tool", "objdump", "-s", `/probe\.\(\*loop\)\.`, binary).Output()
+			if err != nil {
+				t.Fatalf("go tool objdump: %v", err)
+			}
+			calls := 0
+			for _, l := range strings.Split(string(out), "\n") {
+				m := call.FindStringSubmatch(l)
+				if m == nil {
+					continue
+				}
+				calls++
+				if !allowed.MatchString(m[1]) && !(m[1] == "runtime.panicBounds" && strings.HasPrefix(b.name, "without optimization")) {
+					t.Errorf("the loop calls %s: %s", m[1], strings.TrimSpace(l))
+				}
+			}
+			if calls < 20 {
+				t.Errorf("found %d calls, so this test does not see the loop", calls)
+			}
+		})
+	}
 }

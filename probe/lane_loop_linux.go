@@ -7,9 +7,55 @@ import (
 	"unsafe"
 )
 
-// This file runs without a P: lane.go says what that forbids. Every function
-// in it is nosplit and norace, calls only its like and RawSyscall6, keeps its
-// memory in *loop, which holds no pointers, and never indexes out of range.
+// The lane's loop runs on a thread that has no P, from runtime.entersyscall to
+// runtime.exitsyscall, as the code around any system call does, only longer. To
+// the scheduler its goroutine is in a system call: sysmon hands the P to others
+// within 10 ms, once; stopping the world does not wait for it; nobody preempts
+// it; and nobody but the kernel decides when it runs. What it costs the others
+// is the processor time it uses.
+//
+// What code without a P may not do, and why this code does not:
+//
+//   - Grow its stack. entersyscall sets the guard so that any check fails and
+//     the process dies. All functions here are nosplit, and the linker proves
+//     that the deepest chain of calls fits into what such chains are given (792
+//     bytes, with -gcflags=-N too; that is why arguments live in *loop). Bounds
+//     checks that cannot be proved away are masked, since a panic would grow
+//     the stack.
+//   - Allocate, or write a pointer, which takes the P's caches and its buffer
+//     for write barriers. *loop has no pointers, and everything is in it.
+//   - Be instrumented. The race detector keeps its state in the P, hence
+//     norace, and no sync/atomic, whose functions are the detector's in such
+//     builds. See instrumented for coverage, and the build tags for msan and
+//     asan.
+//   - Enter the runtime in any other way: no map, channel, interface, defer,
+//     closure, no time.Now. RawSyscall6 is assembly behind one nosplit function.
+//
+// Memory. *loop is on the heap, where nothing moves, and stays alive because
+// run's frame holds it: a collection scans the stack from where entersyscall was
+// called, and does not see the frames below, which hold nothing else. The stack
+// itself is not shrunk during a system call. Nothing is shared while the loop
+// runs, except counters that one side writes and the other reads, a word at a
+// time, and that no decision rests on. What the loop has to know comes through a
+// socket, and what it gives away goes into a pipe; the kernel orders the
+// memory for both.
+//
+// Signals. A handler runs on its own signal stack, which does not need a P: the
+// profiler's (SIGPROF) unwinds this code as that of any system call, one to
+// preempt (SIGURG) finds nothing that can be, and that of AllThreadsSyscall
+// does its call. The waiting system call returns EINTR and is made again.
+//
+// Descriptors. The listener's is a duplicate, so that none is used that might
+// have been closed and opened as something else meanwhile. It is waited for,
+// and never blocked in, so that the end of the orders ends the thread.
+// shutdown(2) would end it too, and the listener for all who share it.
+//
+// What this relies on in the runtime: the pair's names and signatures, which it
+// keeps for gVisor ("do not remove or change the type signature",
+// runtime/proc.go; go.dev/issue/67401) and lets be linked to; that it is called
+// from one frame; and what is said above about goroutines in system calls. The
+// last is not promised, so the build tags name the versions that the tests have
+// seen, and all other builds do without a lane.
 
 //go:linkname entersyscall runtime.entersyscall
 func entersyscall()

@@ -133,8 +133,8 @@ func (l *loop) has(i int32, s string) bool {
 	if l.got-i < int32(len(s)) {
 		return false
 	}
-	for j := range int32(len(s)) {
-		if l.request[(i+j)&(requestMax-1)] != s[j] {
+	for j := range len(s) {
+		if l.request[(int(i)+j)&(requestMax-1)] != s[j] {
 			return false
 		}
 	}
@@ -150,8 +150,8 @@ func (l *loop) is(i, end int32, s string) bool {
 	if end-i != int32(len(s)) {
 		return false
 	}
-	for j := range int32(len(s)) {
-		c := l.request[(i+j)&(requestMax-1)]
+	for j := range len(s) {
+		c := l.request[(int(i)+j)&(requestMax-1)]
 		if 'A' <= c && c <= 'Z' {
 			c += 'a' - 'A'
 		}

@@ -36,7 +36,7 @@ func stressTime() time.Duration {
 	case testing.Short():
 		return 500 * time.Millisecond
 	}
-	return 2 * time.Second
+	return time.Second
 }
 
 // ordeal is a lane under everything that the runtime does to its threads.
