@@ -149,7 +149,6 @@ type loop struct {
 	events      [batch]syscall.EpollEvent
 	change      syscall.EpollEvent
 	clock       syscall.Timespec
-	one         [1]int32
 
 	request  [requestMax]byte
 	response [responseMax]byte
