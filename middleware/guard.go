@@ -28,6 +28,8 @@ type Guard struct {
 	server *server.Server
 	log    *slog.Logger
 	held   int64 // what a streamed response holds of the encoder's memory
+	lanes  lanes
+	port   mainPort
 }
 
 // New returns a Guard. The error names every option that is out of its range.
@@ -39,7 +41,10 @@ func New(opts ...Option) (*Guard, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	g := &Guard{cfg: cfg, log: cfg.log}
+	g := &Guard{cfg: cfg, log: cfg.log, port: mainPort{opened: make(chan struct{})}}
+	if cfg.probeAddr != "" {
+		cfg.probe = append(cfg.probe, g.port.checks(func() bool { return g.server.Draining() })...)
+	}
 	probes, err := probe.New(cfg.probe...)
 	if err != nil {
 		return nil, err
@@ -116,10 +121,11 @@ func (g *Guard) Server(engine *gin.Engine) *http.Server {
 	return srv
 }
 
-// Listener returns ln with connections that are cut once their client has
-// taken nothing of a response for the time set by WithWriteStall. TLS belongs
-// on top of it. Run does this by itself.
-func (g *Guard) Listener(ln net.Listener) net.Listener { return g.server.Listener(ln) }
+// Listener returns ln with a lane for probes in front of it, as probe.Lane is,
+// and with connections that are cut once their client has taken nothing of a
+// response for the time set by WithWriteStall. TLS belongs on top of it; the
+// lane goes out of its way then. Run does this by itself.
+func (g *Guard) Listener(ln net.Listener) net.Listener { return g.server.Listener(g.lane(ln)) }
 
 // Probes returns the guard's probes, for heartbeats, and for checks that come and
 // go while it serves. The guard starts and closes them.
@@ -173,13 +179,14 @@ func (g *Guard) around(inner *gin.Engine) http.Handler {
 type Stats struct {
 	Encoder    encoder.Stats
 	Probes     probe.Status
-	InFlight   int   // requests inside
-	Waiting    int   // requests that wait for room
-	Admitted   int64 // requests, since New
-	Shed       int64 // requests answered 503 for want of room, since New
-	Cut        int64 // requests inside whose clients read too slowly, since New
-	Held       int64 // bytes that the requests inside are thought to hold
-	Budget     int64 // bytes that they may hold
+	Lanes      []probe.LaneStats // of the listeners that are open
+	InFlight   int               // requests inside
+	Waiting    int               // requests that wait for room
+	Admitted   int64             // requests, since New
+	Shed       int64             // requests answered 503 for want of room, since New
+	Cut        int64             // requests inside whose clients read too slowly, since New
+	Held       int64             // bytes that the requests inside are thought to hold
+	Budget     int64             // bytes that they may hold
 	GOMAXPROCS int
 }
 
@@ -189,6 +196,7 @@ func (g *Guard) Stats() Stats {
 	return Stats{
 		Encoder:    g.enc.Stats(),
 		Probes:     g.probes.Status(),
+		Lanes:      g.lanes.stats(),
 		InFlight:   a.InFlight,
 		Waiting:    a.Waiting,
 		Admitted:   a.Admitted,

@@ -61,7 +61,7 @@ func serve(t *testing.T, engine *gin.Engine, opts ...Option) *served {
 	}
 	restore := g.InstallCodec()
 	s.listen(func() *http.Server { return g.Server(engine) }, func(srv *http.Server, l net.Listener) error {
-		return g.server.Serve(ctx, srv, l)
+		return g.server.Serve(ctx, srv, g.lane(l))
 	})
 	t.Cleanup(func() {
 		s.client.CloseIdleConnections()

@@ -66,6 +66,9 @@ type config struct {
 	log         *slog.Logger
 	maxProcs    bool
 	rotation    rotationConfig
+	noLane      bool
+	heartbeat   time.Duration // the lane's limit
+	probeAddr   string
 	// compressFrom is from how many bytes of JSON on a response is compressed; 0
 	// compresses nothing.
 	compressFrom int
@@ -88,6 +91,7 @@ func defaults() config {
 		log:         slog.New(slog.DiscardHandler),
 		maxProcs:    true,
 		rotation:    rotationConfig{interval: time.Second},
+		heartbeat:   probe.DefaultHeartbeatLimit,
 	}
 }
 
@@ -104,6 +108,12 @@ func (c *config) validate() error {
 	}
 	if c.compressFrom < 0 {
 		problems = append(problems, fmt.Errorf("WithCompression(%d): the shortest response that is compressed cannot be negative; 0 means %d", c.compressFrom, DefaultCompressionMinimum))
+	}
+	if c.heartbeat < probe.MinHeartbeatLimit {
+		problems = append(problems, fmt.Errorf("WithHeartbeatLimit(%v): would fail healthy processes; %v at least", c.heartbeat, probe.MinHeartbeatLimit))
+	}
+	if err := checkProbeAddress(c.probeAddr); err != nil {
+		problems = append(problems, err)
 	}
 	if c.minReadRate < 0 {
 		problems = append(problems, fmt.Errorf("WithMinReadRate(%d): cannot be negative; 0 cuts nobody", c.minReadRate))
@@ -201,6 +211,23 @@ func WithOverloadReadiness(dwell time.Duration) Option {
 		c.rotation.on, c.rotation.out = true, dwell
 	}
 }
+
+// WithHeartbeatLimit sets for how long Go's scheduler may make no progress
+// before the lane, which does not need it, answers every probe with 503. The
+// default is probe.DefaultHeartbeatLimit, 10 s; less than
+// probe.MinHeartbeatLimit is an error, zero too.
+func WithHeartbeatLimit(d time.Duration) Option { return func(c *config) { c.heartbeat = d } }
+
+// WithoutLane has probes on new connections accepted and answered by the
+// server, in front of the router, as those on kept connections are.
+func WithoutLane() Option { return func(c *config) { c.noLane = true } }
+
+// WithProbeAddress has Run answer the probes at another address too, such as
+// ":9090", where nothing else is served, until the last request is answered.
+// Then the service is probed by itself as well: liveness and readiness fail
+// when its own port has not answered three times in a row, asked every 5 s and
+// given 10 s. The default, and the meaning of "", is no such address.
+func WithProbeAddress(addr string) Option { return func(c *config) { c.probeAddr = addr } }
 
 // WithIdleTimeout sets how long the server keeps a connection that carries no
 // request. It has to be longer than the proxy in front keeps its own, or the

@@ -53,8 +53,16 @@ func (g *Guard) Run(ctx context.Context, engine *gin.Engine, addr ...string) err
 	if err != nil {
 		return fmt.Errorf("middleware: %w", err)
 	}
+	stop, err := g.serveProbes(ctx)
+	if err != nil {
+		l.Close()
+		return err
+	}
+	defer stop()
+	g.port.open(l.Addr())
 	g.InstallCodec()
-	err = g.server.Serve(ctx, g.Server(engine), l)
+	srv := g.Server(engine)
+	err = g.server.Serve(ctx, srv, g.lane(l))
 	closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), closeTimeout)
 	defer cancel()
 	if e := g.Close(closing); err == nil {

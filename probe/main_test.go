@@ -2,6 +2,8 @@ package probe
 
 import (
 	"context"
+	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"testing"
@@ -10,7 +12,10 @@ import (
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	runChild()
+	goleak.VerifyTestMain(m)
+}
 
 // started returns a running registry that is closed when the test ends.
 func started(t *testing.T, opts ...Option) *Registry {
@@ -73,3 +78,6 @@ func statusOf(t *testing.T, r *Registry, name string) CheckStatus {
 }
 
 func pass(context.Context) error { return nil }
+
+// discard is a server's log that nobody reads.
+var discard = log.New(io.Discard, "", 0)

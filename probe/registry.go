@@ -35,6 +35,8 @@ type Registry struct {
 	stop      context.CancelFunc      // guarded by mu; ends running
 	hush      context.CancelFunc      // guarded by mu; ends the announcer, nil until Start or without one
 	closed    bool                    // guarded by mu
+
+	followers map[chan<- struct{}]struct{} // guarded by mu; told of every change
 }
 
 // New returns a registry that answers at once but runs no check before Start:
@@ -257,6 +259,7 @@ func (r *Registry) Release(paths ...string) (released []string) {
 		kept = append(kept, rt)
 	}
 	r.routes.Store(&kept)
+	r.notify()
 	return released
 }
 
@@ -293,6 +296,7 @@ func (r *Registry) publish() *answers {
 	if r.announcer != nil {
 		r.announcer.observe(r.checks, now, a.until)
 	}
+	r.notify()
 	return a
 }
 

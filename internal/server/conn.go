@@ -37,6 +37,8 @@ type Conn struct {
 	stall   time.Duration
 	untrack func(*Conn) // nil if nobody keeps track
 
+	underTLS func() // called when TLS is spoken on it; nil is nothing
+
 	mu       sync.Mutex // guards deadline and all calls of Conn.SetWriteDeadline
 	deadline deadlineOwner
 

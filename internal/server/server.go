@@ -52,7 +52,8 @@ func (s *Server) HTTP(h http.Handler) *http.Server {
 
 // Listener returns ln with every connection guarded by a rolling write
 // deadline. Serve does this by itself. TLS belongs on top of it: connections
-// that are TLS already pass as they are.
+// that are TLS already pass as they are. If ln has a method UnderTLS, it is
+// called for every connection on which a server of HTTP speaks TLS.
 func (s *Server) Listener(ln net.Listener) net.Listener {
 	return &listener{Listener: ln, s: s}
 }
@@ -72,7 +73,11 @@ func (l *listener) Accept() (net.Conn, error) {
 	if _, ok := nc.(*tls.Conn); ok {
 		return nc, nil // net/http asks for this very type
 	}
-	return l.s.track(nc), nil
+	c := l.s.track(nc)
+	if t, ok := l.Listener.(interface{ UnderTLS() }); ok {
+		c.underTLS = t.UnderTLS
+	}
+	return c, nil
 }
 
 func (s *Server) track(nc net.Conn) *Conn {
@@ -110,11 +115,14 @@ type connKey struct{}
 // not come through Listener: then it can still be cut.
 func connContext(ctx context.Context, nc net.Conn) context.Context {
 	c := underlying(nc)
-	if c == nil {
-		if t, ok := nc.(*tls.Conn); ok {
-			nc = t.NetConn()
-		}
+	t, secure := nc.(*tls.Conn)
+	switch {
+	case c == nil && secure:
+		c = newConn(t.NetConn(), 0)
+	case c == nil:
 		c = newConn(nc, 0)
+	case secure && c.underTLS != nil:
+		c.underTLS()
 	}
 	return context.WithValue(ctx, connKey{}, c)
 }

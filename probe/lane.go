@@ -1,0 +1,190 @@
+package probe
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"time"
+)
+
+// A Lane is a listener that answers probes by itself and leaves every other
+// connection to whoever accepts from it. Registry.Lane makes it; it starts with
+// the first Accept, so nothing is answered for a server that does not serve,
+// and ends with Close.
+//
+// A probe needs a turn on a processor to be accepted, one to be read and one to
+// be answered, and behind hundreds of handlers that compute each turn costs a
+// queue. The lane needs none: it is a thread of its own that takes connections
+// from the kernel, looks at what they have sent without taking it, and answers
+// what is a probe. A connection with anything else on it comes out of Accept
+// with every byte still to be read.
+//
+// A probe, to the lane, is a GET or HEAD of a path that the registry serves,
+// whole in what was sent at first, in less than 1 KB, with nothing behind it,
+// and with no header by which an answer might differ: no Accept but "*/*" and
+// "text/plain", no query, no body. kubelet's are such, and those of most load
+// balancers. Its answer has the bytes that the registry's handler and net/http
+// would send. All other requests are answered by them, in the ordinary way. An
+// answered connection is kept if its request keeps it, unless the registry
+// drains.
+//
+// Who connects and is silent stays in the lane for a second, or until 1,024
+// others are there, and then goes the ordinary way.
+//
+// Because the thread would answer for a process in which nothing else runs, a
+// goroutine sends it a heartbeat every second. Once that is older than the
+// limit, every endpoint answers 503.
+//
+// What the lane answers, the server does not see: no ConnState, no ConnContext.
+//
+// A running lane costs one thread, two goroutines, which wake once a second,
+// 150 KB and eight descriptors. Accept makes a connection from a descriptor,
+// which takes a dozen system calls more than a listener's own.
+type Lane struct {
+	inner  net.Listener
+	active laneThread // nil where the lane is off
+	why    string     // why it is
+}
+
+var _ net.Listener = (*Lane)(nil)
+
+// laneThread is the part of a lane that depends on the platform.
+type laneThread interface {
+	Accept() (net.Conn, error)
+	Close() error
+	stats() LaneStats
+	disable(why string)
+}
+
+// LaneStats is what a lane has done since it was made.
+type LaneStats struct {
+	Addr string // the listener's
+	On   bool   // probes on new connections are answered by the lane
+	Why  string // why it is off; empty if it is on
+
+	Answered uint64 // probes
+	Stale    uint64 // of these, those answered 503 because the heartbeat was late
+	Passed   uint64 // connections handed over to Accept
+	Waiting  int    // connections in the lane
+	Scarce   uint64 // failures to accept for want of descriptors or memory
+
+	HeartbeatMax time.Duration // the heartbeat's greatest age so far; about 1 s is normal
+}
+
+type laneConfig struct {
+	limit time.Duration
+	idle  time.Duration
+}
+
+// DefaultHeartbeatLimit is how old the heartbeat may be. It is sent once a second
+// by a goroutine that needs a turn on a processor for it and nothing else, which
+// the runtime puts in front of the queue when its timer fires. With 1,000
+// goroutines that compute and allocate on one processor the oldest was 1.14 s
+// old (go test ./probe -run HeartbeatUnderOverload -long -v).
+const DefaultHeartbeatLimit = 10 * time.Second
+
+// MinHeartbeatLimit is the lowest limit. A goroutine may run for 10 ms before
+// another gets its turn, and a collection takes a few turns.
+const MinHeartbeatLimit = 100 * time.Millisecond
+
+// DefaultIdleTimeout is how long an answered connection is kept. It is the
+// default of the middleware's server.
+const DefaultIdleTimeout = 120 * time.Second
+
+func laneDefaults() laneConfig {
+	return laneConfig{limit: DefaultHeartbeatLimit, idle: DefaultIdleTimeout}
+}
+
+// LaneOption configures a [Lane].
+type LaneOption func(*laneConfig)
+
+// HeartbeatLimit sets for how long the scheduler may make no progress before
+// the lane answers 503 at every endpoint. The default is
+// DefaultHeartbeatLimit. Less than MinHeartbeatLimit is an error, zero too.
+func HeartbeatLimit(d time.Duration) LaneOption {
+	return func(c *laneConfig) { c.limit = d }
+}
+
+// IdleTimeout sets for how long a connection whose probe the lane has answered
+// is kept for another request, as http.Server.IdleTimeout does for its own. The
+// default is DefaultIdleTimeout; zero keeps it for as long as the lane has room,
+// and negative values are errors.
+func IdleTimeout(d time.Duration) LaneOption {
+	return func(c *laneConfig) { c.idle = d }
+}
+
+func (c *laneConfig) validate() error {
+	var problems []error
+	if c.limit < MinHeartbeatLimit {
+		problems = append(problems, fmt.Errorf("probe: HeartbeatLimit(%v) would fail healthy processes: use %v at least; leave it out for %v", c.limit, MinHeartbeatLimit, DefaultHeartbeatLimit))
+	}
+	if c.idle < 0 {
+		problems = append(problems, fmt.Errorf("probe: IdleTimeout(%v) must not be negative; 0 has no limit", c.idle))
+	}
+	return errors.Join(problems...)
+}
+
+// Lane puts a lane in front of a listener. The error is about the options. A
+// lane that cannot be is off, passes everything on, and says why in its Stats.
+//
+// The listener belongs to the lane from then on. Connections come out of Accept
+// as they would come out of the listener's. Under TLS a lane is of no use: it
+// would answer probes sent in plain text, and no others. Disable is for that.
+func (r *Registry) Lane(ln net.Listener, opts ...LaneOption) (*Lane, error) {
+	c := laneDefaults()
+	for _, opt := range opts {
+		opt(&c)
+	}
+	if err := c.validate(); err != nil {
+		return nil, err
+	}
+	l := &Lane{inner: ln}
+	active, err := r.newLane(ln, c)
+	if err != nil {
+		l.why = err.Error()
+		return l, nil
+	}
+	l.active = active
+	return l, nil
+}
+
+// Accept returns the next connection that is not for the lane to answer. Its
+// errors are those of the listener: they wrap net.ErrClosed after Close, but not
+// before everything has been handed out that had come until then.
+func (l *Lane) Accept() (net.Conn, error) {
+	if l.active == nil {
+		return l.inner.Accept()
+	}
+	return l.active.Accept()
+}
+
+// Close closes the listener and ends the lane. Who shares the socket, by
+// inheritance for instance, keeps it. Connections that were waiting are handed
+// out by Accept; if nobody asks for them, they are closed.
+func (l *Lane) Close() error {
+	if l.active == nil {
+		return l.inner.Close()
+	}
+	return l.active.Close()
+}
+
+// Addr is the listener's address.
+func (l *Lane) Addr() net.Addr { return l.inner.Addr() }
+
+// Stats returns what the lane has done. It may be called at any time.
+func (l *Lane) Stats() LaneStats {
+	s := LaneStats{Why: l.why}
+	if l.active != nil {
+		s = l.active.stats()
+	}
+	s.Addr = l.Addr().String()
+	return s
+}
+
+// Disable has the lane pass everything on from now on, and gives the reason
+// that Stats shows. A lane that is off stays so, for its first reason.
+func (l *Lane) Disable(why string) {
+	if l.active != nil {
+		l.active.disable(why)
+	}
+}

@@ -1,0 +1,503 @@
+//go:build (amd64 || arm64) && go1.26 && !go1.27 && !msan && !asan
+
+package probe
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"reflect"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+	"unsafe"
+)
+
+const (
+	// pipeSize is how many bytes of descriptors fit between the lane and
+	// Accept, four each: as many connections as the lane itself holds.
+	pipeSize = 4 * waitingMax
+	// queueMax is how many connections a lane that ends takes from the kernel's
+	// queue: as many as that has by default (net.core.somaxconn). A listener
+	// that another process serves as well might never run dry.
+	queueMax = 4096
+	// unclaimedFor is how long after Close, or after the last Accept since, a
+	// connection waits to be handed out. A server that accepts comes back at
+	// once, if it gets a processor.
+	unclaimedFor = 10 * time.Second
+	// heartbeat is the longest time between two beats.
+	heartbeat = time.Second
+)
+
+// lane is a Lane that is on.
+type lane struct {
+	registry  *Registry
+	inner     net.Listener
+	raw       syscall.RawConn // of inner
+	period    time.Duration   // of the heartbeat
+	unclaimed time.Duration   // see the constant
+	loop      *loop
+	orders    int            // our end of loop.orders, closed by beat
+	adjust    func(net.Conn) // gives a connection the listener's own keep-alive; nil where that is the default
+
+	disabled atomic.Pointer[string] // why
+
+	begin   sync.Once
+	end     sync.Once
+	changed chan struct{}
+	ended   chan struct{} // closed when the thread is gone and rest is set
+	beaten  chan struct{} // closed when the heartbeat's goroutine is gone
+	drawn   chan struct{} // closed when that of the tables is, and orders
+	pulse   [1]byte       // what a heartbeat sends
+
+	// Set before ended is closed, read after.
+	failure error   // what ended the lane, if it was not Close
+	rest    []int32 // what it left, for Accept
+
+	mu     sync.Mutex // held while a connection is got from the pipe; guards what follows
+	pipe   *os.File   // descriptors come out here
+	read   [4 * batch]byte
+	ready  []int32     // read from the pipe
+	retry  *os.File    // the connection for which there was no descriptor
+	over   error       // what Accept returns from now on
+	unused *time.Timer // closes what nobody accepts, after Close
+}
+
+func (r *Registry) newLane(ln net.Listener, c laneConfig) (laneThread, error) {
+	if instrumented() {
+		return nil, errors.New("the lane cannot be measured for coverage under the race detector")
+	}
+	l := &lane{
+		registry:  r,
+		inner:     ln,
+		period:    min(heartbeat, c.limit/4),
+		unclaimed: unclaimedFor,
+		changed:   make(chan struct{}, 1),
+		ended:     make(chan struct{}),
+		beaten:    make(chan struct{}),
+		drawn:     make(chan struct{}),
+	}
+	sc, ok := ln.(syscall.Conn)
+	if !ok {
+		return nil, notOurs(ln)
+	}
+	raw, err := sc.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	switch ln := ln.(type) {
+	case *net.TCPListener:
+		l.adjust = keepAlive(ln, raw)
+	case *net.UnixListener:
+		if network := ln.Addr().Network(); network != "unix" {
+			return nil, fmt.Errorf("the lane is for streams, not for %s", network)
+		}
+	default:
+		return nil, notOurs(ln)
+	}
+	l.raw = raw
+	l.loop = newLoop(c)
+	if err := l.open(); err != nil {
+		release(l.loop)
+		return nil, fmt.Errorf("the lane needs a few descriptors: %w", err)
+	}
+	return l, nil
+}
+
+func notOurs(ln net.Listener) error {
+	return fmt.Errorf("the lane is for a *net.TCPListener or a *net.UnixListener, not for a %T", ln)
+}
+
+func newLoop(c laneConfig) *loop {
+	l := &loop{
+		epoll: -1, listener: -1, orders: -1, handOver: -1, spare: -1,
+		limit: int64(c.limit), idle: int64(c.idle), rest: restMin,
+	}
+	for i := range l.first {
+		l.first[i], l.last[i] = -1, -1
+	}
+	l.first[slotFree], l.last[slotFree] = 0, waitingMax-1
+	for i := range int32(waitingMax) {
+		l.slots[i] = slot{fd: -1, prev: i - 1, next: i + 1}
+	}
+	l.slots[waitingMax-1].next = -1
+	return l
+}
+
+// open gets the descriptors. What it got before an error, release gives back.
+func (l *lane) open() error {
+	lp := l.loop
+	var err error
+	if e := l.raw.Control(func(fd uintptr) { lp.listener, err = duplicate(int32(fd)) }); e != nil {
+		return e
+	}
+	if err != nil {
+		return os.NewSyscallError("fcntl", err)
+	}
+	epoll, err := syscall.EpollCreate1(syscall.EPOLL_CLOEXEC)
+	if err != nil {
+		return os.NewSyscallError("epoll_create1", err)
+	}
+	lp.epoll = int32(epoll)
+	orders, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_SEQPACKET|syscall.SOCK_NONBLOCK|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return os.NewSyscallError("socketpair", err)
+	}
+	l.orders, lp.orders = orders[0], int32(orders[1])
+	var pipe [2]int
+	if err := syscall.Pipe2(pipe[:], syscall.O_NONBLOCK|syscall.O_CLOEXEC); err != nil {
+		syscall.Close(l.orders)
+		return os.NewSyscallError("pipe2", err)
+	}
+	lp.handOver = int32(pipe[1])
+	l.pipe = os.NewFile(uintptr(pipe[0]), "lane")
+	if err := l.prepare(); err != nil {
+		l.pipe.Close()
+		syscall.Close(l.orders)
+		return err
+	}
+	return nil
+}
+
+// prepare brings the descriptors into their places.
+func (l *lane) prepare() error {
+	lp := l.loop
+	// Without this a pipe has 64 KB, room for 16,384 connections.
+	if _, _, errno := syscall.Syscall(syscall.SYS_FCNTL, uintptr(lp.handOver), syscall.F_SETPIPE_SZ, pipeSize); errno != 0 {
+		return os.NewSyscallError("fcntl", errno)
+	}
+	var err error
+	if lp.spare, err = duplicate(lp.epoll); err != nil {
+		return os.NewSyscallError("fcntl", err)
+	}
+	if !lp.watch(syscall.EPOLL_CTL_ADD, lp.listener, syscall.EPOLLIN, ofListener, 0) ||
+		!lp.watch(syscall.EPOLL_CTL_ADD, lp.orders, syscall.EPOLLIN, ofOrders, 0) {
+		return os.NewSyscallError("epoll_ctl", syscall.ENOMEM)
+	}
+	// The largest of tables has to fit into one message.
+	d := l.registry.drafted(time.Now())
+	if err := l.send(d.bytes(textMax)); err != nil {
+		return os.NewSyscallError("sendto", err)
+	}
+	lp.tick()
+	lp.takeOrders()
+	return nil
+}
+
+func duplicate(fd int32) (int32, error) {
+	n, _, errno := syscall.Syscall(syscall.SYS_FCNTL, uintptr(fd), syscall.F_DUPFD_CLOEXEC, 0)
+	if errno != 0 {
+		return -1, errno
+	}
+	return int32(n), nil
+}
+
+// release closes the loop's descriptors.
+func release(l *loop) {
+	for _, fd := range []*int32{&l.epoll, &l.listener, &l.orders, &l.handOver, &l.spare} {
+		if *fd >= 0 {
+			syscall.Close(int(*fd))
+			*fd = -1
+		}
+	}
+}
+
+// thread is the goroutine of the lane's thread, which ends with it.
+func (l *lane) thread() {
+	runtime.LockOSThread()
+	l.loop.tick()
+	errno := l.loop.run()
+	l.finish(errno)
+}
+
+// beat starts the lane and sends it a heartbeat every period until it ends. It
+// does nothing that
+// has to wait for more than a turn on a processor: it allocates nothing, lest it
+// be sent to help the collector, takes no lock, and keeps its P in its only
+// system call.
+func (l *lane) beat() {
+	defer close(l.beaten)
+	ticker := time.NewTicker(l.period)
+	defer ticker.Stop()
+	// Not before: under load they wait for their first turn, and so would the
+	// first beat.
+	go l.draw()
+	go l.thread()
+	for {
+		if l.raw.Control(func(uintptr) {}) != nil {
+			// Somebody has closed the listener itself. It lives on in our
+			// duplicate, which nobody expects.
+			syscall.Shutdown(l.orders, syscall.SHUT_WR)
+			return
+		}
+		l.send(l.pulse[:])
+		select {
+		case <-l.ended:
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
+// draw sends the lane a table whenever the answers change, and every second for
+// the date in them, until the lane ends.
+func (l *lane) draw() {
+	defer close(l.drawn)
+	defer func() {
+		<-l.beaten
+		syscall.Close(l.orders)
+	}()
+	defer l.registry.follow(l.changed)()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	for {
+		select {
+		case <-l.ended:
+			return
+		case <-l.changed:
+		case <-timer.C:
+		}
+		now := time.Now()
+		d := l.registry.drafted(now)
+		if l.disabled.Load() != nil {
+			d.count = 0
+		}
+		l.send(d.bytes(d.used))
+		second := now.Truncate(time.Second).Add(time.Second).Sub(now)
+		timer.Reset(min(second, l.registry.changesIn()))
+	}
+}
+
+// send sends a table or a heartbeat. It never waits, so it need not tell the
+// scheduler: after a system call that does, a goroutine may find its P taken,
+// and then it queues behind all others. A message for which there is no room is
+// not missed: there are others on the way.
+func (l *lane) send(message []byte) error {
+	_, _, errno := syscall.RawSyscall6(syscall.SYS_SENDTO, uintptr(l.orders), uintptr(unsafe.Pointer(&message[0])),
+		uintptr(len(message)), syscall.MSG_DONTWAIT|msgNoSignal, 0, 0)
+	if errno != 0 {
+		return errno
+	}
+	return nil
+}
+
+// finish gathers what the thread has left behind.
+func (l *lane) finish(errno syscall.Errno) {
+	lp := l.loop
+	if errno != 0 {
+		l.failure = os.NewSyscallError("accept4", errno)
+	}
+	for i := range lp.slots {
+		switch s := &lp.slots[i]; s.list {
+		case slotKept:
+			syscall.Close(int(s.fd)) // idle, as http.Server.Shutdown sees it
+		case slotSilent, slotLeaving:
+			l.rest = append(l.rest, s.fd)
+		}
+	}
+	atomic.StoreUint64(&lp.counts.waiting, 0)
+	for range queueMax {
+		fd, _, errno := syscall.Syscall6(syscall.SYS_ACCEPT4, uintptr(lp.listener), 0, 0, syscall.SOCK_CLOEXEC, 0, 0)
+		if errno == syscall.EINTR || errno == syscall.ECONNABORTED {
+			continue
+		}
+		if errno != 0 {
+			break
+		}
+		l.rest = append(l.rest, int32(fd))
+	}
+	release(lp)
+	close(l.ended)
+}
+
+// Accept starts the lane if it has not been yet.
+func (l *lane) Accept() (net.Conn, error) {
+	l.begin.Do(func() { go l.beat() })
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for {
+		f, err := l.next()
+		if err != nil {
+			return nil, l.failed(err)
+		}
+		c, err := net.FileConn(f)
+		if err != nil {
+			var errno syscall.Errno
+			if errors.As(err, &errno) && errno.Temporary() {
+				l.retry = f
+				return nil, l.failed(os.NewSyscallError("accept4", errno))
+			}
+			f.Close()
+			continue
+		}
+		f.Close()
+		if c.RemoteAddr() == nil && c.LocalAddr().Network() == "tcp" {
+			c.Close() // reset by its client meanwhile
+			continue
+		}
+		if l.adjust != nil {
+			l.adjust(c)
+		}
+		return c, nil
+	}
+}
+
+func (l *lane) failed(err error) error {
+	return &net.OpError{Op: "accept", Net: l.inner.Addr().Network(), Addr: l.inner.Addr(), Err: err}
+}
+
+// next gets the next connection. mu is held.
+func (l *lane) next() (*os.File, error) {
+	if f := l.retry; f != nil {
+		l.retry = nil
+		return f, nil
+	}
+	if l.over != nil {
+		return nil, l.over
+	}
+	if l.unused != nil {
+		l.unused.Reset(l.unclaimed)
+	}
+	for len(l.ready) == 0 {
+		n, err := l.pipe.Read(l.read[:])
+		for i := 0; i+4 <= n; i += 4 {
+			l.ready = append(l.ready, int32(binary.NativeEndian.Uint32(l.read[i:])))
+		}
+		if err == io.EOF {
+			<-l.ended
+			l.ready, l.rest = l.rest, nil
+		}
+		if err != nil && len(l.ready) == 0 {
+			l.pipe.Close()
+			if l.unused != nil {
+				l.unused.Stop()
+			}
+			l.over = net.ErrClosed
+			if l.failure != nil {
+				l.over = l.failure
+			}
+			return nil, l.over
+		}
+	}
+	fd := l.ready[0]
+	l.ready = l.ready[1:]
+	return os.NewFile(uintptr(fd), "connection"), nil
+}
+
+// Close ends the lane. It waits for its thread, so that afterwards the address
+// is free.
+func (l *lane) Close() error {
+	err := l.inner.Close()
+	l.end.Do(func() {
+		running := true
+		l.begin.Do(func() { running = false })
+		if !running { // and never will
+			release(l.loop)
+			syscall.Close(l.orders)
+			close(l.ended)
+		} else {
+			syscall.Shutdown(l.orders, syscall.SHUT_WR)
+			<-l.ended
+			<-l.drawn
+		}
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if l.over == nil {
+			l.unused = time.AfterFunc(l.unclaimed, l.closeUnclaimed)
+		}
+	})
+	return err
+}
+
+// closeUnclaimed closes what nobody has accepted after Close.
+func (l *lane) closeUnclaimed() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for {
+		f, err := l.next()
+		if err != nil {
+			return
+		}
+		f.Close()
+	}
+}
+
+func (l *lane) disable(why string) {
+	if l.disabled.CompareAndSwap(nil, &why) {
+		select {
+		case l.changed <- struct{}{}:
+		default:
+		}
+	}
+}
+
+func (l *lane) stats() LaneStats {
+	c := &l.loop.counts
+	s := LaneStats{
+		On:       true,
+		Answered: atomic.LoadUint64(&c.answered),
+		Stale:    atomic.LoadUint64(&c.stale),
+		Passed:   atomic.LoadUint64(&c.passed),
+		Waiting:  int(atomic.LoadUint64(&c.waiting)),
+		Scarce:   atomic.LoadUint64(&c.scarce),
+
+		HeartbeatMax: time.Duration(atomic.LoadUint64(&c.oldest)),
+	}
+	if why := l.disabled.Load(); why != nil {
+		s.On, s.Why = false, *why
+	}
+	select {
+	case <-l.ended:
+		s.On, s.Why = false, "the lane is closed"
+		if l.failure != nil {
+			s.Why = l.failure.Error()
+		}
+	default:
+	}
+	return s
+}
+
+// inheritedKeepAlive is no keep-alive, with the figures that a connection has
+// from its listener and net.FileConn has changed.
+func inheritedKeepAlive(raw syscall.RawConn) net.KeepAliveConfig {
+	var c net.KeepAliveConfig
+	raw.Control(func(fd uintptr) {
+		get := func(option int) int {
+			n, _ := syscall.GetsockoptInt(int(fd), syscall.IPPROTO_TCP, option)
+			return n
+		}
+		c.Idle = time.Duration(get(syscall.TCP_KEEPIDLE)) * time.Second
+		c.Interval = time.Duration(get(syscall.TCP_KEEPINTVL)) * time.Second
+		c.Count = get(syscall.TCP_KEEPCNT)
+	})
+	return c
+}
+
+// keepAlive returns what gives connections the keep-alive that the listener's
+// net.ListenConfig asks for, nil if that is the default, which net.FileConn
+// gives by itself. The configuration can be read, but is not exported.
+func keepAlive(ln *net.TCPListener, raw syscall.RawConn) func(net.Conn) {
+	lc := reflect.ValueOf(ln).Elem().FieldByName("lc")
+	own := net.KeepAliveConfig{}
+	c := lc.FieldByName("KeepAliveConfig")
+	own.Enable = c.FieldByName("Enable").Bool()
+	own.Idle = time.Duration(c.FieldByName("Idle").Int())
+	own.Interval = time.Duration(c.FieldByName("Interval").Int())
+	own.Count = int(c.FieldByName("Count").Int())
+	old := time.Duration(lc.FieldByName("KeepAlive").Int())
+	switch {
+	case own.Enable:
+	case old < 0:
+		own = inheritedKeepAlive(raw)
+	case old > 0:
+		own = net.KeepAliveConfig{Enable: true, Idle: old}
+	default:
+		return nil
+	}
+	return func(c net.Conn) { c.(*net.TCPConn).SetKeepAliveConfig(own) }
+}

@@ -1,0 +1,779 @@
+//go:build (amd64 || arm64) && go1.26 && !go1.27 && !msan && !asan
+
+package probe
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"reflect"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// options are those of a connection that a server might rely on.
+func options(t *testing.T, c net.Conn) map[string]int {
+	t.Helper()
+	raw, err := c.(syscall.Conn).SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]int{}
+	raw.Control(func(fd uintptr) {
+		const tcp = syscall.IPPROTO_TCP
+		for name, o := range map[string][2]int{
+			"SO_KEEPALIVE":  {syscall.SOL_SOCKET, syscall.SO_KEEPALIVE},
+			"SO_REUSEADDR":  {syscall.SOL_SOCKET, syscall.SO_REUSEADDR},
+			"SO_BROADCAST":  {syscall.SOL_SOCKET, syscall.SO_BROADCAST},
+			"SO_PROTOCOL":   {syscall.SOL_SOCKET, 38},
+			"TCP_NODELAY":   {tcp, syscall.TCP_NODELAY},
+			"TCP_KEEPIDLE":  {tcp, syscall.TCP_KEEPIDLE},
+			"TCP_KEEPINTVL": {tcp, syscall.TCP_KEEPINTVL},
+			"TCP_KEEPCNT":   {tcp, syscall.TCP_KEEPCNT},
+		} {
+			if v, err := syscall.GetsockoptInt(int(fd), o[0], o[1]); err == nil {
+				got[name] = v
+			}
+		}
+		flags, _, _ := syscall.Syscall(syscall.SYS_FCNTL, fd, syscall.F_GETFL, 0)
+		got["O_NONBLOCK"] = int(flags & syscall.O_NONBLOCK)
+		flags, _, _ = syscall.Syscall(syscall.SYS_FCNTL, fd, syscall.F_GETFD, 0)
+		got["FD_CLOEXEC"] = int(flags & syscall.FD_CLOEXEC)
+	})
+	if options, ok := c.(*net.TCPConn); ok {
+		if m, err := options.MultipathTCP(); err == nil && m {
+			got["MPTCP"] = 1
+		}
+	}
+	return got
+}
+
+func TestLaneConnectionsAreAsWithoutIt(t *testing.T) {
+	config := func(f func(*net.ListenConfig)) *net.ListenConfig {
+		lc := new(net.ListenConfig)
+		f(lc)
+		return lc
+	}
+	for _, test := range []struct {
+		name    string
+		network string
+		address string
+		lc      *net.ListenConfig
+		mptcp   bool // the client's
+	}{
+		{"TCP", "tcp", "127.0.0.1:0", &net.ListenConfig{}, false},
+		{"IPv6", "tcp", "[::1]:0", &net.ListenConfig{}, false},
+		{"both families", "tcp", ":0", &net.ListenConfig{}, false},
+		{"unix", "unix", "", &net.ListenConfig{}, false},
+		{"no keep-alive", "tcp", "127.0.0.1:0", &net.ListenConfig{KeepAlive: -1}, false},
+		{"keep-alive", "tcp", "127.0.0.1:0", &net.ListenConfig{KeepAlive: 40 * time.Second}, false},
+		{"keep-alive in full", "tcp", "127.0.0.1:0", &net.ListenConfig{KeepAliveConfig: net.KeepAliveConfig{
+			Enable: true, Idle: 50 * time.Second, Interval: 7 * time.Second, Count: 4}}, false},
+		{"a client with multipath TCP", "tcp", "127.0.0.1:0", &net.ListenConfig{}, true},
+		{"no multipath TCP", "tcp", "127.0.0.1:0", config(func(lc *net.ListenConfig) { lc.SetMultipathTCP(false) }), true},
+		{"options set by Control", "tcp", "127.0.0.1:0", &net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) (err error) {
+			c.Control(func(fd uintptr) { err = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_BROADCAST, 1) })
+			return err
+		}}, false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var got [2]map[string]int
+			var types [2]reflect.Type
+			for i := range got {
+				address := test.address
+				if test.network == "unix" {
+					address = fmt.Sprintf("%s/%d", t.TempDir(), i)
+				}
+				ln, err := test.lc.Listen(context.Background(), test.network, address)
+				if err != nil {
+					t.Skip(err)
+				}
+				defer ln.Close()
+				if i == 1 {
+					lane, err := made(t).Lane(ln)
+					if err != nil {
+						t.Fatal(err)
+					}
+					on(t, lane)
+					ln = lane
+				}
+				dialer := net.Dialer{}
+				dialer.SetMultipathTCP(test.mptcp)
+				client, err := dialer.Dial(ln.Addr().Network(), ln.Addr().String())
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer client.Close()
+				io.WriteString(client, "hello")
+				c, err := ln.Accept()
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer c.Close()
+				got[i], types[i] = options(t, c), reflect.TypeOf(c)
+				if r, l := c.RemoteAddr().String(), client.LocalAddr().String(); r != l && test.network != "unix" {
+					t.Errorf("RemoteAddr is %s, the client has %s", r, l)
+				}
+				if test.network == "unix" && (c.RemoteAddr() == nil || c.RemoteAddr().String() != "@") {
+					t.Errorf("RemoteAddr is %v, want @", c.RemoteAddr())
+				}
+				if r, l := client.RemoteAddr().String(), c.LocalAddr().String(); r != l {
+					t.Errorf("LocalAddr is %s, the client has %s", l, r)
+				}
+				buf := make([]byte, 5)
+				if _, err := io.ReadFull(c, buf); err != nil || string(buf) != "hello" {
+					t.Errorf("read %q, %v", buf, err)
+				}
+				c.SetReadDeadline(time.Unix(1, 0))
+				if _, err := c.Read(buf); !errors.Is(err, os.ErrDeadlineExceeded) {
+					t.Errorf("read past the deadline: %v", err)
+				}
+			}
+			if types[0] != types[1] {
+				t.Errorf("a %v, without the lane a %v", types[1], types[0])
+			}
+			if !reflect.DeepEqual(got[0], got[1]) {
+				t.Errorf("with the lane %v\nwithout it    %v", got[1], got[0])
+			}
+		})
+	}
+}
+
+func TestLaneHandsOutWhatCameBeforeClose(t *testing.T) {
+	lane, err := made(t).Lane(listen(t, "tcp", "127.0.0.1:0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	on(t, lane)
+	addr := lane.Addr()
+	// One to start the lane, and then more than pipe and lane take together.
+	first := dial(t, addr)
+	defer first.Close()
+	io.WriteString(first, "x")
+	c, err := lane.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
+	total := 2*waitingMax + 200
+	if testing.Short() {
+		total = 300
+	}
+	for i := range total {
+		c := dial(t, addr)
+		defer c.Close()
+		if i%2 == 0 {
+			io.WriteString(c, "x")
+		}
+	}
+	if err := lane.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if c, err := net.Dial("tcp", addr.String()); err == nil {
+		c.Close()
+		t.Error("the address is still in use after Close")
+	}
+	for i := range total {
+		c, err := lane.Accept()
+		if err != nil {
+			t.Fatalf("Accept after %d of %d: %v", i, total, err)
+		}
+		c.Close()
+	}
+	for range 2 {
+		if _, err := lane.Accept(); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("Accept after the last = %v, want net.ErrClosed", err)
+		}
+	}
+	if err := lane.Close(); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("second Close = %v, want net.ErrClosed as from net", err)
+	}
+}
+
+func TestLaneClosesWhatNobodyAccepts(t *testing.T) {
+	l, err := made(t).Lane(listen(t, "tcp", "127.0.0.1:0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	on(t, l)
+	l.active.(*lane).unclaimed = 20 * time.Millisecond
+	for range 3 { // not the first, which starts the lane
+		c := dial(t, l.Addr())
+		defer c.Close()
+		io.WriteString(c, "x")
+	}
+	c, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	silent := dial(t, l.Addr())
+	defer silent.Close()
+	l.Close()
+	if _, err := silent.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("a connection that nobody has accepted: %v, want it closed", err)
+	}
+	if _, err := l.Accept(); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("Accept = %v", err)
+	}
+}
+
+func TestLaneClosedBeforeItBegins(t *testing.T) {
+	l, err := made(t).Lane(listen(t, "tcp", "127.0.0.1:0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := descriptors(t)
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Accept(); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("Accept = %v", err)
+	}
+	if after := descriptors(t); after >= before {
+		t.Errorf("%d descriptors before Close, %d after", before, after)
+	}
+}
+
+func TestLaneEndsWithItsListener(t *testing.T) {
+	ln := listen(t, "tcp", "127.0.0.1:0")
+	l, err := made(t).Lane(ln)
+	if err != nil {
+		t.Fatal(err)
+	}
+	on(t, l)
+	ended := make(chan error)
+	go func() {
+		_, err := l.Accept()
+		ended <- err
+	}()
+	ln.Close()
+	if err := <-ended; !errors.Is(err, net.ErrClosed) {
+		t.Errorf("Accept = %v, want net.ErrClosed", err)
+	}
+	l.Close()
+}
+
+func TestLaneReportsAListenerThatIsShutDown(t *testing.T) {
+	ln := listen(t, "tcp", "127.0.0.1:0")
+	f, err := ln.(*net.TCPListener).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	l, err := made(t).Lane(ln)
+	if err != nil {
+		t.Fatal(err)
+	}
+	on(t, l)
+	ended := make(chan error)
+	go func() {
+		_, err := l.Accept()
+		ended <- err
+	}()
+	if err := syscall.Shutdown(int(f.Fd()), syscall.SHUT_RD); err != nil { // as whoever shares it may
+		t.Fatal(err)
+	}
+	if err := <-ended; !errors.Is(err, syscall.EINVAL) {
+		t.Errorf("Accept = %v, want EINVAL as from net", err)
+	}
+	if s := l.Stats(); s.On || s.Why == "" {
+		t.Errorf("Stats = %+v", s)
+	}
+	l.Close()
+}
+
+func TestLaneLeavesNoDescriptor(t *testing.T) {
+	round := func() {
+		r := made(t)
+		ln := listen(t, "tcp", "127.0.0.1:0")
+		l, err := r.Lane(ln)
+		if err != nil {
+			t.Fatal(err)
+		}
+		srv := &http.Server{Handler: r.Wrap(echo)}
+		ended := make(chan struct{})
+		go func() { srv.Serve(l); close(ended) }()
+		ask(t, ln.Addr(), probeRequest("/livez"))
+		ask(t, ln.Addr(), probeRequest("/other"))
+		kept := dial(t, ln.Addr())
+		io.WriteString(kept, "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+		kept.Read(make([]byte, 1))
+		silent := dial(t, ln.Addr())
+		srv.Close()
+		<-ended
+		kept.Close()
+		silent.Close()
+	}
+	round() // the runtime opens some of its own
+	before := descriptors(t)
+	for range 5 {
+		round()
+	}
+	eventually(t, "all descriptors are given back", func() bool { return descriptors(t) <= before })
+}
+
+func descriptors(t *testing.T) int {
+	t.Helper()
+	names, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(names)
+}
+
+func TestLaneIdleTimeout(t *testing.T) {
+	s := serveLane(t, started(t), listen(t, "tcp", "127.0.0.1:0"), IdleTimeout(50*time.Millisecond))
+	c := dial(t, s.addr)
+	defer c.Close()
+	io.WriteString(c, "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+	got, err := io.ReadAll(c)
+	if err != nil || !strings.HasPrefix(string(got), "HTTP/1.1 200") {
+		t.Errorf("got %q, %v; want an answer and then the end", got, err)
+	}
+	if s.lane.Stats().Passed != 0 {
+		t.Error("the connection was handed over")
+	}
+}
+
+// A lane that has lost its readers holds what it can, and leaves the rest to
+// the kernel.
+func TestLaneWithoutAcceptDoesNotSpin(t *testing.T) {
+	if testing.Short() {
+		t.Skip("needs 3,000 connections")
+	}
+	r := made(t)
+	l, err := r.Lane(listen(t, "tcp", "127.0.0.1:0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	on(t, l)
+	defer l.Close()
+	first := dial(t, l.Addr())
+	defer first.Close()
+	io.WriteString(first, "x")
+	c, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
+	const total = 3000
+	for range total {
+		c := dial(t, l.Addr())
+		defer c.Close()
+		io.WriteString(c, "x")
+	}
+	eventually(t, "pipe and lane are full", func() bool { s := l.Stats(); return s.Passed == 1+waitingMax && s.Waiting == waitingMax })
+	before := usage(t)
+	time.Sleep(300 * time.Millisecond) // what is measured, not waited for
+	if used := usage(t) - before; used > 150*time.Millisecond {
+		t.Errorf("%v of processor time in 300 ms with nothing to do", used)
+	}
+	for i := range total {
+		c, err := l.Accept()
+		if err != nil {
+			t.Fatalf("Accept %d: %v", i, err)
+		}
+		c.Close()
+	}
+	eventually(t, "the lane is empty", func() bool { return l.Stats().Waiting == 0 })
+}
+
+func usage(t *testing.T) time.Duration {
+	t.Helper()
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		t.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// Children: the test binary runs itself for what needs a process of its own.
+
+const childEnv = "PROBE_LANE_CHILD"
+
+var children = map[string]func(){}
+
+// runChild takes over from TestMain in a child.
+func runChild() {
+	if f := children[os.Getenv(childEnv)]; f != nil {
+		f()
+		os.Exit(0)
+	}
+}
+
+// child runs this test binary as a child; output is what it prints.
+type child struct {
+	*exec.Cmd
+	out bytes.Buffer
+	in  io.WriteCloser
+}
+
+func startChild(t *testing.T, name string, files []*os.File, env ...string) (*child, io.Reader) {
+	t.Helper()
+	c := &child{Cmd: exec.Command(os.Args[0])}
+	c.Env = append(append(os.Environ(), childEnv+"="+name), env...)
+	c.ExtraFiles = files
+	c.Stderr = &c.out
+	var err error
+	if c.in, err = c.StdinPipe(); err != nil {
+		t.Fatal(err)
+	}
+	out, err := c.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		c.in.Close()
+		c.Process.Kill()
+		c.Wait()
+		if t.Failed() {
+			t.Logf("child %s: %.4000s", name, c.out.String())
+		}
+	})
+	return c, out
+}
+
+// line reads the child's next line.
+func line(t *testing.T, r io.Reader) string {
+	t.Helper()
+	var b []byte
+	for one := make([]byte, 1); ; {
+		if _, err := io.ReadFull(r, one); err != nil {
+			t.Fatalf("the child said %q and ended: %v", b, err)
+		}
+		if one[0] == '\n' {
+			return string(b)
+		}
+		b = append(b, one[0])
+	}
+}
+
+// must is for children, which have no testing.T.
+func must[T any](v T, err error) T {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	return v
+}
+
+func init() {
+	children["inheritor"] = func() {
+		ln := must(net.FileListener(os.NewFile(3, "listener")))
+		fmt.Println("ready")
+		io.Copy(io.Discard, os.Stdin) // until the parent says go
+		c := must(ln.Accept())
+		io.WriteString(c, "child")
+		c.Close()
+	}
+}
+
+func TestLaneLeavesASharedListenerAlive(t *testing.T) {
+	r := started(t)
+	ln := listen(t, "tcp", "127.0.0.1:0")
+	f, err := ln.(*net.TCPListener).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, out := startChild(t, "inheritor", []*os.File{f})
+	f.Close()
+	if got := line(t, out); got != "ready" {
+		t.Fatal(got)
+	}
+	s := serveLane(t, r, ln)
+	s.wantProbe(t, "/livez", 200)
+	if err := s.server.Shutdown(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	c.in.Close()
+	client := dial(t, s.addr)
+	defer client.Close()
+	if got, err := io.ReadAll(client); string(got) != "child" {
+		t.Errorf("after the lane's end the other process gave %q, %v", got, err)
+	}
+}
+
+// An inherited listener works as one of one's own.
+func TestLaneOnAnInheritedListener(t *testing.T) {
+	ln := listen(t, "tcp", "127.0.0.1:0")
+	f, err := ln.(*net.TCPListener).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln.Close()
+	inherited, err := net.FileListener(f)
+	f.Close()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := serveLane(t, started(t), inherited)
+	s.wantProbe(t, "/readyz", 200)
+	if got := ask(t, s.addr, probeRequest("/other")); !strings.Contains(got, "GET /other") {
+		t.Errorf("got %q", got)
+	}
+}
+
+func init() {
+	children["wedged"] = func() {
+		r := must(New())
+		ln := must(net.Listen("tcp", "127.0.0.1:0"))
+		l := must(r.Lane(ln, HeartbeatLimit(300*time.Millisecond)))
+		go http.Serve(l, r.Wrap(echo))
+		fmt.Println(ln.Addr())
+		io.Copy(io.Discard, os.Stdin)
+		for i := uint64(0); ; i++ { // without a point of preemption
+			if i == 1<<63 {
+				break
+			}
+		}
+	}
+}
+
+// With a scheduler that stands still the lane says so, at every endpoint.
+func TestLaneOfAWedgedProcess(t *testing.T) {
+	if instrumented() {
+		t.Skip("no lane")
+	}
+	c, out := startChild(t, "wedged", nil, "GOMAXPROCS=1", "GODEBUG=asyncpreemptoff=1")
+	addr, err := net.ResolveTCPAddr("tcp", line(t, out))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := ask(t, addr, probeRequest("/livez")); !strings.HasPrefix(got, "HTTP/1.1 200 ") {
+		t.Fatalf("healthy: %q", got)
+	}
+	c.in.Close()
+	eventually(t, "the lane says 503", func() bool { return strings.HasPrefix(ask(t, addr, probeRequest("/livez")), "HTTP/1.1 503 ") })
+	for _, path := range []string{"/livez", "/readyz", "/startupz", "/healthz"} {
+		got := ask(t, addr, probeRequest(path))
+		if !strings.HasPrefix(got, "HTTP/1.1 503 ") || !strings.HasSuffix(got, "[-]heartbeat failed: reason withheld\ncheck failed\n") {
+			t.Errorf("%s: %q", path, got)
+		}
+	}
+	// What is not the lane's waits, and no probe waits behind it.
+	for range 50 {
+		c := dial(t, addr)
+		defer c.Close()
+		io.WriteString(c, "GET /other HTTP/1.1\r\nHost: x\r\n\r\n")
+	}
+	if got := ask(t, addr, probeRequest("/livez")); !strings.HasPrefix(got, "HTTP/1.1 503 ") {
+		t.Errorf("behind other requests: %q", got)
+	}
+}
+
+// A process that was stopped has lost time, not its heartbeat.
+func TestLaneOfAStoppedProcess(t *testing.T) {
+	if instrumented() {
+		t.Skip("no lane")
+	}
+	c, out := startChild(t, "stopped", nil)
+	addr, err := net.ResolveTCPAddr("tcp", line(t, out))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Process.Signal(syscall.SIGSTOP)
+	time.Sleep(5 * time.Second) // longer than its limit: what is tested
+	probe := dial(t, addr)
+	defer probe.Close()
+	io.WriteString(probe, probeRequest("/livez"))
+	c.Process.Signal(syscall.SIGCONT)
+	if got, _ := io.ReadAll(probe); !strings.HasPrefix(string(got), "HTTP/1.1 200 ") {
+		t.Errorf("after five seconds that did not pass for it: %q", got)
+	}
+}
+
+func init() {
+	children["stopped"] = func() {
+		r := must(New())
+		ln := must(net.Listen("tcp", "127.0.0.1:0"))
+		l := must(r.Lane(ln, HeartbeatLimit(3*time.Second)))
+		go http.Serve(l, r.Wrap(echo))
+		fmt.Println(ln.Addr())
+		io.Copy(io.Discard, os.Stdin)
+	}
+
+	// exhausted serves with a limit of descriptors, of which it leaves as many
+	// as it is told on standard input.
+	children["exhausted"] = func() {
+		must(0, syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: 64, Max: 64}))
+		r := must(New())
+		ln := must(net.Listen("tcp", "127.0.0.1:0"))
+		l := must(r.Lane(ln))
+		go (&http.Server{Handler: r.Wrap(echo), ErrorLog: discard}).Serve(l)
+		fmt.Println(ln.Addr())
+		var taken []*os.File
+		for one := make([]byte, 1); ; {
+			must(io.ReadFull(os.Stdin, one))
+			switch one[0] {
+			case 't': // take all
+				for {
+					f, err := os.Open("/dev/null")
+					if err != nil {
+						break
+					}
+					taken = append(taken, f)
+				}
+			case 'g': // give back
+				for _, f := range taken {
+					f.Close()
+				}
+				taken = nil
+			case 's':
+			}
+			s := l.Stats()
+			fmt.Println(len(taken), s.Answered, s.Scarce)
+		}
+	}
+}
+
+func TestLaneWithoutDescriptors(t *testing.T) {
+	if instrumented() {
+		t.Skip("no lane")
+	}
+	c, out := startChild(t, "exhausted", nil)
+	addr, err := net.ResolveTCPAddr("tcp", line(t, out))
+	if err != nil {
+		t.Fatal(err)
+	}
+	tell := func(what string) (answered, scarce int) {
+		io.WriteString(c.in, what)
+		f := strings.Fields(line(t, out))
+		answered, _ = strconv.Atoi(f[1])
+		scarce, _ = strconv.Atoi(f[2])
+		return answered, scarce
+	}
+	want := func(request, prefix string) {
+		t.Helper()
+		if got := ask(t, addr, request); !strings.HasPrefix(got, prefix) {
+			t.Errorf("got %q, want %q", got, prefix)
+		}
+	}
+	want(probeRequest("/other"), "HTTP/1.1 200 ")
+	tell("t")
+	for range 20 {
+		want(probeRequest("/livez"), "HTTP/1.1 200 ") // on the spare descriptor
+	}
+	answered, scarce := tell("s")
+	if answered != 20 || scarce == 0 {
+		t.Errorf("answered %d, scarce %d times; want 20 and more than none", answered, scarce)
+	}
+	// Other connections wait for descriptors, and none is lost.
+	var waiting []net.Conn
+	for range 10 {
+		o := dial(t, addr)
+		defer o.Close()
+		io.WriteString(o, probeRequest("/other"))
+		waiting = append(waiting, o)
+	}
+	eventually(t, "the lane rests", func() bool { _, s := tell("s"); return s > scarce })
+	before := childUsage(t, c)
+	time.Sleep(500 * time.Millisecond) // what is measured
+	if used := childUsage(t, c) - before; used > 250*time.Millisecond {
+		t.Errorf("%v of processor time in 500 ms without descriptors", used)
+	}
+	tell("g")
+	for _, o := range waiting {
+		if got, err := io.ReadAll(o); !strings.HasPrefix(string(got), "HTTP/1.1 200 ") {
+			t.Errorf("a connection that had to wait: %q, %v", got, err)
+		}
+	}
+	want(probeRequest("/livez"), "HTTP/1.1 200 ")
+	tell("t")
+	want(probeRequest("/livez"), "HTTP/1.1 200 ")
+}
+
+// childUsage is the processor time that a child has had.
+func childUsage(t *testing.T, c *child) time.Duration {
+	t.Helper()
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", c.Process.Pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := strings.Fields(string(b[bytes.LastIndexByte(b, ')')+1:]))
+	user, _ := strconv.Atoi(f[11])
+	system, _ := strconv.Atoi(f[12])
+	return time.Duration(user+system) * 10 * time.Millisecond // USER_HZ
+}
+
+func TestTheAnswerOfALateHeartbeatHasTheStatusOfAFailure(t *testing.T) {
+	d := made(t, WithStatuses(200, 500)).drafted(time.Now())
+	if head := string(d.text[d.late.head:d.late.headEnd]); !strings.HasPrefix(head, "500 Internal Server Error\r\n") {
+		t.Errorf("%q", head)
+	}
+}
+
+// What the loop calls is what may run without a P. The compiler, too, puts
+// calls into functions, and the linker refuses a chain of nosplit functions that
+// is too deep.
+func TestLaneCallsNothingThatNeedsAP(t *testing.T) {
+	if testing.Short() {
+		t.Skip("builds the package")
+	}
+	builds := []struct {
+		name  string
+		env   string
+		flags []string
+	}{
+		{"as it is", "", nil},
+	}
+	if *long {
+		builds = append(builds, []struct {
+			name  string
+			env   string
+			flags []string
+		}{
+			{"for arm64", "GOARCH=arm64", nil},
+			{"with the race detector", "", []string{"-race"}},
+			{"without optimization", "", []string{"-gcflags=all=-N -l"}},
+			{"without optimization, for arm64", "GOARCH=arm64", []string{"-gcflags=all=-N -l"}},
+			{"without optimization, with the race detector", "", []string{"-race", "-gcflags=all=-N -l"}},
+		}...)
+	}
+	if _, err := exec.LookPath("go"); err != nil {
+		t.Skip(err)
+	}
+	call := regexp.MustCompile(`CALL (\S+)\(SB\)`)
+	allowed := regexp.MustCompile(`/probe\.\(\*loop\)\.[a-zA-Z0-9]+$|/probe\.(name|value|host)Byte$|^syscall\.RawSyscall6$|^runtime\.(enter|exit)syscall$`)
+	for _, b := range builds {
+		t.Run(b.name, func(t *testing.T) {
+			binary := t.TempDir() + "/probe.test"
+			cmd := exec.Command("go", append(append([]string{"test", "-c", "-o", binary}, b.flags...), ".")...)
+			cmd.Env = append(os.Environ(), b.env)
+			if out, err := cmd.CombinedOutput(); err != nil {
+				t.Fatalf("%v: %.2000s", err, out)
+			}
+			out, err := exec.Command("go", "tool", "objdump", "-s", `/probe\.\(\*loop\)\.`, binary).Output()
+			if err != nil {
+				t.Fatalf("go tool objdump: %v", err)
+			}
+			calls := 0
+			for _, l := range strings.Split(string(out), "\n") {
+				m := call.FindStringSubmatch(l)
+				if m == nil {
+					continue
+				}
+				calls++
+				if !allowed.MatchString(m[1]) && !(m[1] == "runtime.panicBounds" && strings.HasPrefix(b.name, "without optimization")) {
+					t.Errorf("the loop calls %s: %s", m[1], strings.TrimSpace(l))
+				}
+			}
+			if calls < 20 {
+				t.Errorf("found %d calls, so this test does not see the loop", calls)
+			}
+		})
+	}
+}

@@ -1,0 +1,631 @@
+//go:build (amd64 || arm64) && go1.26 && !go1.27 && !msan && !asan
+
+package probe
+
+import (
+	"syscall"
+	"unsafe"
+)
+
+// The lane's loop runs on a thread that has no P, from runtime.entersyscall to
+// runtime.exitsyscall, as the code around any system call does, only longer. To
+// the scheduler its goroutine is in a system call: sysmon hands the P to others
+// within 10 ms, once; stopping the world does not wait for it; nobody preempts
+// it; and nobody but the kernel decides when it runs. What it costs the others
+// is the processor time it uses.
+//
+// What code without a P may not do, and why this code does not:
+//
+//   - Grow its stack. entersyscall sets the guard so that any check fails and
+//     the process dies. All functions here are nosplit, and the linker proves
+//     that the deepest chain of calls fits into what such chains are given (792
+//     bytes, with -gcflags=-N too; that is why arguments live in *loop). Bounds
+//     checks that cannot be proved away are masked, since a panic would grow
+//     the stack.
+//   - Allocate, or write a pointer, which takes the P's caches and its buffer
+//     for write barriers. *loop has no pointers, and everything is in it.
+//   - Be instrumented. The race detector keeps its state in the P, hence
+//     norace, and no sync/atomic, whose functions are the detector's in such
+//     builds. See instrumented for coverage, and the build tags for msan and
+//     asan.
+//   - Enter the runtime in any other way: no map, channel, interface, defer,
+//     closure, no time.Now. RawSyscall6 is assembly behind one nosplit function.
+//
+// Memory. *loop is on the heap, where nothing moves, and stays alive because
+// run's frame holds it: a collection scans the stack from where entersyscall was
+// called, and does not see the frames below, which hold nothing else. The stack
+// itself is not shrunk during a system call. Nothing is shared while the loop
+// runs, except counters that one side writes and the other reads, a word at a
+// time, and that no decision rests on. What the loop has to know comes through a
+// socket, and what it gives away goes into a pipe; the kernel orders the
+// memory for both.
+//
+// Signals. A handler runs on its own signal stack, which does not need a P: the
+// profiler's (SIGPROF) unwinds this code as that of any system call, one to
+// preempt (SIGURG) finds nothing that can be, and that of AllThreadsSyscall
+// does its call. The waiting system call returns EINTR and is made again.
+//
+// Descriptors. The listener's is a duplicate, so that none is used that might
+// have been closed and opened as something else meanwhile. It is waited for,
+// and never blocked in, so that the end of the orders ends the thread.
+// shutdown(2) would end it too, and the listener for all who share it.
+//
+// What this relies on in the runtime: the pair's names and signatures, which it
+// keeps for gVisor ("do not remove or change the type signature",
+// runtime/proc.go; go.dev/issue/67401) and lets be linked to; that it is called
+// from one frame; and what is said above about goroutines in system calls. The
+// last is not promised, so the build tags name the versions that the tests have
+// seen, and all other builds do without a lane.
+
+//go:linkname entersyscall runtime.entersyscall
+func entersyscall()
+
+//go:linkname exitsyscall runtime.exitsyscall
+func exitsyscall()
+
+const (
+	// waitingMax is how many connections the lane holds. More silent ones than
+	// this in a second leave it sooner.
+	waitingMax = 1024
+	// requestMax is the longest request that is looked at: kubelet's has
+	// about 120 bytes, and a cloud's load balancer's not many more.
+	requestMax = 1024
+	// batch is how many connections are accepted, and how many events taken,
+	// before the lane looks at its orders again.
+	batch = 64
+
+	msgNoSignal = 0x4000 // MSG_NOSIGNAL; package syscall lacks it
+
+	millisecond = int64(1e6)
+	// silence is how long a connection may take to send something before it
+	// goes the ordinary way: what a lost packet costs at first (RFC 6298), and
+	// what a prober waits at most by default.
+	silence = 1000 * millisecond
+	// asleep is the longest that the lane itself sleeps. What its clock runs
+	// ahead beyond that in one sleep is time for which the whole process stood
+	// still (SIGSTOP, a frozen cgroup), and not held against the heartbeat.
+	asleep = 1000 * millisecond
+	// Without descriptors or memory the lane accepts again after restMin, and
+	// after twice as long each time until restMax: net/http's own figures.
+	restMin = 5 * millisecond
+	restMax = 1000 * millisecond
+)
+
+// Marks of what an event is about, where it is not a slot.
+const (
+	ofListener = -1 - iota
+	ofOrders
+	ofHandOver
+)
+
+// The lists a slot can be in.
+const (
+	slotFree    = iota
+	slotSilent  // has sent nothing yet
+	slotKept    // has got an answer and may ask again
+	slotLeaving // is to be handed over, once there is room
+	slotLists
+)
+
+// slot is a connection that waits in the lane.
+type slot struct {
+	fd         int32
+	generation int32 // tells an event of this connection from its predecessor's
+	list       int32
+	prev, next int32 // in the list, -1 at its ends
+	watched    bool
+	until      int64 // when silent or kept ends
+}
+
+// loop is the lane's memory. While the lane runs it belongs to the lane's
+// thread alone, except for the counts, which others may read.
+type loop struct {
+	epoll    int32
+	listener int32
+	orders   int32 // tables come in here; its end means stop
+	handOver int32 // descriptors go out here
+	spare    int32 // given up to accept when there are no more; -1 if so
+	current  int32 // the table in force
+	resting  bool  // not accepting
+	clogged  bool  // handOver was full, and is watched
+	limit    int64 // the heartbeat's, in nanoseconds
+	idle     int64 // how long a kept connection waits, in nanoseconds; 0 for ever
+
+	now   int64 // nanoseconds on the monotonic clock
+	age   int64 // of the heartbeat
+	rest  int64 // how long to rest the next time
+	awake int64 // when the present rest ends
+
+	// What is passed between functions, lest their frames outgrow what is
+	// given to a chain of nosplit ones where nothing is optimized.
+	at       int32 // the slot that is being dealt with
+	accepted int32 // descriptor
+	got      int32 // bytes in request
+	size     int32 // of response
+	ask      parsed
+
+	first, last [slotLists]int32
+	slots       [waitingMax]slot
+	events      [batch]syscall.EpollEvent
+	change      syscall.EpollEvent
+	clock       syscall.Timespec
+
+	request  [requestMax]byte
+	response [responseMax]byte
+	tables   [2]table
+
+	counts laneCounts
+}
+
+// laneCounts are written by the lane and read by anyone, one word each.
+type laneCounts struct {
+	answered uint64
+	stale    uint64 // answered 503 for the heartbeat's sake
+	passed   uint64
+	waiting  uint64 // slots taken
+	scarce   uint64 // accepts that failed for want of descriptors or memory
+	oldest   uint64 // the heartbeat's greatest age, in nanoseconds
+}
+
+// run is the lane: from entersyscall to exitsyscall the goroutine has no P.
+// It returns what ended the loop, zero if that was the end of the orders.
+//
+//go:nosplit
+//go:norace
+func (l *loop) run() syscall.Errno {
+	entersyscall()
+	errno := l.serve()
+	exitsyscall()
+	return errno
+}
+
+//go:nosplit
+//go:norace
+func (l *loop) serve() syscall.Errno {
+	for {
+		n := l.sleep()
+		for i := int32(0); i < n; i++ {
+			if l.events[i&(batch-1)].Fd == ofOrders && !l.takeOrders() {
+				return 0
+			}
+		}
+		for i := int32(0); i < n; i++ {
+			e := &l.events[i&(batch-1)]
+			switch {
+			case e.Fd == ofListener:
+				if errno := l.accept(); errno != 0 {
+					return errno
+				}
+			case e.Fd == ofHandOver:
+				l.unclog()
+			case e.Fd >= 0:
+				// Unless it has left since the event.
+				if s := l.slot(e.Fd); s.generation == e.Pad && s.watched {
+					l.at = e.Fd
+					l.look()
+				}
+			}
+		}
+		l.expire()
+	}
+}
+
+// sleep waits until something happens or is due, and brings the clock and the
+// heartbeat's age up to date.
+//
+//go:nosplit
+//go:norace
+func (l *loop) sleep() int32 {
+	until := l.now + asleep
+	if i := l.first[slotSilent]; i >= 0 {
+		until = min(until, l.slot(i).until)
+	}
+	if i := l.first[slotKept]; i >= 0 && l.idle > 0 {
+		until = min(until, l.slot(i).until)
+	}
+	if l.resting && !l.clogged {
+		until = min(until, l.awake)
+	}
+	ms := max((until-l.now+millisecond-1)/millisecond, 0)
+	n, _, errno := syscall.RawSyscall6(syscall.SYS_EPOLL_PWAIT, uintptr(l.epoll),
+		uintptr(unsafe.Pointer(&l.events[0])), batch, uintptr(ms), 0, 0)
+	before := l.now
+	l.tick()
+	l.age += min(l.now-before, 2*asleep)
+	l.counts.oldest = max(l.counts.oldest, uint64(l.age))
+	if errno != 0 {
+		return 0
+	}
+	return int32(n)
+}
+
+//go:nosplit
+//go:norace
+func (l *loop) tick() {
+	const monotonic = 1
+	syscall.RawSyscall6(syscall.SYS_CLOCK_GETTIME, monotonic, uintptr(unsafe.Pointer(&l.clock)), 0, 0, 0, 0)
+	l.now = l.clock.Sec*1e9 + l.clock.Nsec
+}
+
+// takeOrders reads the tables and the heartbeats that have come; a table is a
+// heartbeat, too. It reports false when there will be no more.
+//
+//go:nosplit
+//go:norace
+func (l *loop) takeOrders() bool {
+	for {
+		next := (l.current + 1) & 1
+		n, _, errno := syscall.RawSyscall6(syscall.SYS_RECVFROM, uintptr(l.orders),
+			uintptr(unsafe.Pointer(&l.tables[next])), unsafe.Sizeof(table{}), syscall.MSG_DONTWAIT, 0, 0)
+		switch {
+		case errno == syscall.EINTR:
+		case errno == syscall.EAGAIN:
+			return true
+		case errno != 0 || n == 0:
+			return false
+		default:
+			l.age = 0
+			if n > 1 {
+				l.current = next
+			}
+		}
+	}
+}
+
+// accept takes connections from the kernel's queue. The error is one that
+// will not pass.
+//
+//go:nosplit
+//go:norace
+func (l *loop) accept() syscall.Errno {
+	for range batch {
+		if l.first[slotFree] < 0 && !l.makeRoom() {
+			l.pause(l.now + restMax) // unclog ends it sooner
+			return 0
+		}
+		errno := l.accept4()
+		switch errno {
+		case 0:
+			l.rest = restMin
+		case syscall.EAGAIN:
+			return 0
+		case syscall.EINTR, syscall.ECONNABORTED:
+			continue
+		case syscall.EBADF, syscall.EINVAL, syscall.ENOTSOCK, syscall.EOPNOTSUPP, syscall.EFAULT:
+			return errno
+		default:
+			// The spare descriptor is given up for the next connection. If
+			// that has brought a probe, both are free again a moment later.
+			l.counts.scarce++
+			if l.spare >= 0 {
+				l.close(l.spare)
+				l.spare = -1
+				errno = l.accept4()
+			}
+		}
+		if errno == 0 {
+			l.take(slotSilent)
+			l.slot(l.at).until = l.now + silence
+			l.look()
+		}
+		l.reserve()
+		if l.spare < 0 && errno != 0 {
+			l.pause(l.now + l.rest)
+			l.rest = min(2*l.rest, restMax)
+			return 0
+		}
+		if errno == syscall.EAGAIN {
+			return 0 // without a descriptor accept4 fails before it looks
+		}
+	}
+	return 0
+}
+
+// accept4 leaves the socket in blocking mode: os.NewFile would register it
+// with the netpoller otherwise, and net.FileConn changes it anyhow.
+//
+//go:nosplit
+//go:norace
+func (l *loop) accept4() syscall.Errno {
+	fd, _, errno := syscall.RawSyscall6(syscall.SYS_ACCEPT4, uintptr(l.listener), 0, 0, syscall.SOCK_CLOEXEC, 0, 0)
+	l.accepted = int32(fd)
+	return errno
+}
+
+// reserve gets a spare descriptor if there is none.
+//
+//go:nosplit
+//go:norace
+func (l *loop) reserve() {
+	if l.spare >= 0 {
+		return
+	}
+	fd, _, errno := syscall.RawSyscall6(syscall.SYS_FCNTL, uintptr(l.epoll), syscall.F_DUPFD_CLOEXEC, 0, 0, 0, 0)
+	if errno == 0 {
+		l.spare = int32(fd)
+	}
+}
+
+// pause stops accepting until a time: what waits in the kernel's queue would
+// wake the lane again and again.
+//
+//go:nosplit
+//go:norace
+func (l *loop) pause(until int64) {
+	l.awake = until
+	if !l.resting {
+		l.resting = true
+		l.watch(syscall.EPOLL_CTL_MOD, l.listener, 0, ofListener, 0)
+	}
+}
+
+//go:nosplit
+//go:norace
+func (l *loop) resume() {
+	if l.resting {
+		l.resting = false
+		l.reserve()
+		l.watch(syscall.EPOLL_CTL_MOD, l.listener, syscall.EPOLLIN, ofListener, 0)
+	}
+}
+
+// What is to become of a connection.
+const (
+	fateWait = iota
+	fatePass
+	fateEnd
+)
+
+// look deals with the connection at l.at, which is new or has something to
+// read.
+//
+//go:nosplit
+//go:norace
+func (l *loop) look() {
+	fate := fatePass
+	switch errno := l.peek(); {
+	case errno == syscall.EAGAIN:
+		fate = fateWait
+	case errno == 0 && l.got > 0 && l.parse():
+		fate = l.answer()
+	case l.slot(l.at).list == slotKept && l.got == 0:
+		fate = fateEnd // the client has left, as net/http would see it
+	}
+	if fate == fateWait && !l.slot(l.at).watched && !l.watchSlot() {
+		fate = fatePass // without memory for the watch, what it will say is Go's to read
+	}
+	switch fate {
+	case fatePass:
+		l.pass()
+	case fateEnd:
+		l.end()
+	}
+}
+
+// peek reads what a connection has sent without taking it.
+//
+//go:nosplit
+//go:norace
+func (l *loop) peek() syscall.Errno {
+	for {
+		n, _, errno := syscall.RawSyscall6(syscall.SYS_RECVFROM, uintptr(l.slot(l.at).fd), uintptr(unsafe.Pointer(&l.request[0])),
+			requestMax, syscall.MSG_PEEK|syscall.MSG_DONTWAIT, 0, 0)
+		if errno != syscall.EINTR {
+			l.got = int32(n)
+			return errno
+		}
+	}
+}
+
+// answer answers the probe that parse has found, and takes it from the
+// connection. It does that first: once the client has its answer, it may send
+// what the lane has not seen.
+//
+//go:nosplit
+//go:norace
+func (l *loop) answer() int {
+	late := l.age > l.limit
+	l.compose(late)
+	if !l.consume() || !l.send() {
+		return fateEnd // a client that has long stopped to read its answers
+	}
+	l.counts.answered++
+	if late {
+		l.counts.stale++
+	}
+	if l.ask.close {
+		return fateEnd
+	}
+	l.slot(l.at).until = l.now + l.idle
+	l.move(l.at, slotKept)
+	return fateWait
+}
+
+//go:nosplit
+//go:norace
+func (l *loop) consume() bool {
+	n, _, errno := syscall.RawSyscall6(syscall.SYS_RECVFROM, uintptr(l.slot(l.at).fd), uintptr(unsafe.Pointer(&l.request[0])),
+		uintptr(l.got), syscall.MSG_DONTWAIT, 0, 0)
+	return errno == 0 && int32(n) == l.got
+}
+
+//go:nosplit
+//go:norace
+func (l *loop) send() bool {
+	n, _, errno := syscall.RawSyscall6(syscall.SYS_SENDTO, uintptr(l.slot(l.at).fd), uintptr(unsafe.Pointer(&l.response[0])),
+		uintptr(l.size), syscall.MSG_DONTWAIT|msgNoSignal, 0, 0)
+	return errno == 0 && int32(n) == l.size
+}
+
+// pass hands the connection at l.at over to Accept.
+//
+//go:nosplit
+//go:norace
+func (l *loop) pass() {
+	if s := l.slot(l.at); s.watched {
+		s.watched = false
+		l.watch(syscall.EPOLL_CTL_DEL, s.fd, 0, 0, 0)
+	}
+	if !l.clogged && l.write() {
+		l.move(l.at, slotFree)
+		return
+	}
+	l.move(l.at, slotLeaving)
+	if !l.clogged {
+		l.clogged = true
+		l.watch(syscall.EPOLL_CTL_ADD, l.handOver, syscall.EPOLLOUT, ofHandOver, 0)
+	}
+}
+
+// write puts the descriptor of the connection at l.at into the pipe.
+//
+//go:nosplit
+//go:norace
+func (l *loop) write() bool {
+	for {
+		_, _, errno := syscall.RawSyscall6(syscall.SYS_WRITE, uintptr(l.handOver), uintptr(unsafe.Pointer(&l.slot(l.at).fd)), 4, 0, 0, 0)
+		switch errno {
+		case 0:
+			l.counts.passed++
+			return true
+		case syscall.EINTR:
+		default:
+			return false
+		}
+	}
+}
+
+// end closes the connection at l.at, and with it the watch.
+//
+//go:nosplit
+//go:norace
+func (l *loop) end() {
+	s := l.slot(l.at)
+	s.watched = false
+	l.close(s.fd)
+	l.move(l.at, slotFree)
+	l.reserve()
+}
+
+// unclog hands over what had to wait for room in the pipe.
+//
+//go:nosplit
+//go:norace
+func (l *loop) unclog() {
+	for l.first[slotLeaving] >= 0 {
+		l.at = l.first[slotLeaving]
+		if !l.write() {
+			return
+		}
+		l.move(l.at, slotFree)
+	}
+	l.clogged = false
+	l.watch(syscall.EPOLL_CTL_DEL, l.handOver, 0, 0, 0)
+	l.resume()
+}
+
+// makeRoom frees a slot by handing over the connection that has waited
+// longest. It reports false if there is no room for that either.
+//
+//go:nosplit
+//go:norace
+func (l *loop) makeRoom() bool {
+	l.at = l.first[slotSilent]
+	if l.at < 0 {
+		l.at = l.first[slotKept]
+	}
+	if l.clogged || l.at < 0 {
+		return false
+	}
+	l.pass()
+	return l.first[slotFree] >= 0
+}
+
+// expire ends what is due.
+//
+//go:nosplit
+//go:norace
+func (l *loop) expire() {
+	for l.first[slotSilent] >= 0 && l.slot(l.first[slotSilent]).until <= l.now {
+		l.at = l.first[slotSilent]
+		l.pass()
+	}
+	for l.idle > 0 && l.first[slotKept] >= 0 && l.slot(l.first[slotKept]).until <= l.now {
+		l.at = l.first[slotKept]
+		l.end()
+	}
+	if l.resting && !l.clogged && l.awake <= l.now {
+		l.resume()
+	}
+}
+
+// watchSlot watches the connection at l.at.
+//
+//go:nosplit
+//go:norace
+func (l *loop) watchSlot() bool {
+	s := l.slot(l.at)
+	s.watched = l.watch(syscall.EPOLL_CTL_ADD, s.fd, syscall.EPOLLIN|syscall.EPOLLRDHUP, l.at, s.generation)
+	return s.watched
+}
+
+//go:nosplit
+//go:norace
+func (l *loop) watch(op uintptr, fd int32, events uint32, of, generation int32) bool {
+	l.change.Events, l.change.Fd, l.change.Pad = events, of, generation
+	_, _, errno := syscall.RawSyscall6(syscall.SYS_EPOLL_CTL, uintptr(l.epoll), op, uintptr(fd), uintptr(unsafe.Pointer(&l.change)), 0, 0)
+	return errno == 0
+}
+
+//go:nosplit
+//go:norace
+func (l *loop) close(fd int32) {
+	syscall.RawSyscall6(syscall.SYS_CLOSE, uintptr(fd), 0, 0, 0, 0, 0)
+}
+
+//go:nosplit
+//go:norace
+func (l *loop) slot(i int32) *slot { return &l.slots[i&(waitingMax-1)] }
+
+// take puts the connection just accepted into a free slot, of which there is
+// one, and l.at there.
+//
+//go:nosplit
+//go:norace
+func (l *loop) take(list int32) {
+	l.at = l.first[slotFree]
+	l.slot(l.at).fd = l.accepted
+	l.move(l.at, list)
+}
+
+// move puts a slot at the end of another list, or of its own.
+//
+//go:nosplit
+//go:norace
+func (l *loop) move(i, list int32) {
+	s := l.slot(i)
+	if s.list == slotFree {
+		l.counts.waiting++
+	}
+	if s.prev >= 0 {
+		l.slot(s.prev).next = s.next
+	} else {
+		l.first[s.list&(slotLists-1)] = s.next
+	}
+	if s.next >= 0 {
+		l.slot(s.next).prev = s.prev
+	} else {
+		l.last[s.list&(slotLists-1)] = s.prev
+	}
+	s.list, s.prev, s.next = list, l.last[list&(slotLists-1)], -1
+	if s.prev >= 0 {
+		l.slot(s.prev).next = i
+	} else {
+		l.first[list&(slotLists-1)] = i
+	}
+	l.last[list&(slotLists-1)] = i
+	if list == slotFree {
+		s.generation++
+		l.counts.waiting--
+	}
+}
