@@ -2,10 +2,11 @@
 # Makes the published figures, in results/: every round in the format of Go's
 # benchmarks in SECTION.txt, and medians, ratios and goals in summary.md.
 #
-#	benchmarks/results.sh all              every section, 5 rounds, 35 to 40 minutes
+#	benchmarks/results.sh all              every section, 5 rounds, an hour and a half
 #	benchmarks/results.sh SECTION [rounds] one of encode, parallel, large, quantum,
 #	                                       wake, first, stw, loopback, fair, ab,
-#	                                       wrk, flood, slow and compressed
+#	                                       wrk, lane, flood, slow, compressed,
+#	                                       endure
 #	benchmarks/results.sh summary          summary.md anew from what is there
 #	benchmarks/results.sh publish          the same, and RESULTS.md from it
 #

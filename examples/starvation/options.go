@@ -53,7 +53,7 @@ as if it had lasted %d times as long: the probes of one second stand for one of
 kubelet's periods, every way of choosing one probe per period is counted, and
 the average is shown. So 0.0 means never, and in a run of 12 s the most is 4.
 
-It exits with 1 if guarded or stream failed a probe or a server could not be
+It exits with 1 if a server with probelane failed a probe or one could not be
 measured, with 2 on a wrong flag, with 130 on Ctrl-C.
 
 Flags:

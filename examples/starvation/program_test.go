@@ -96,7 +96,7 @@ func (p *program) serverPID(t *testing.T, name string) int {
 func TestShortRunOfAllServers(t *testing.T) {
 	report := filepath.Join(t.TempDir(), "report.html")
 	p := start(t, "-json", "-seconds", "1", "-entities", "50", "-c", "4", "-slow", "1", "-stalled", "1",
-		"-servers", "plain,offload,guarded,stream", "-report", report)
+		"-servers", "plain,offload,guarded,stream,laneless,lane", "-report", report)
 	if got := p.wait(t); got != 0 {
 		t.Fatalf("exit status %d; stderr:\n%s", got, &p.stderr)
 	}

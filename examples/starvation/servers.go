@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"net"
 	"net/http"
 	"runtime"
 	"time"
@@ -10,6 +12,7 @@ import (
 	"github.com/panjf2000/ants/v2"
 	"github.com/probelane/probelane/examples/flood"
 	"github.com/probelane/probelane/middleware"
+	"github.com/probelane/probelane/probe"
 )
 
 // modes are the servers that are compared, in the order they are measured.
@@ -18,6 +21,8 @@ var modes = []mode{
 	{"offload", "encoding on a worker pool", "ants and sonic.Marshal, r.Run", offload},
 	{"guarded", "one line changed", "c.JSON, middleware.Run", guarded},
 	{"stream", "responses streamed as well", "middleware.JSON, middleware.Run", stream},
+	{"laneless", "streamed, without the lane", "middleware.JSON, WithoutLane", laneless},
+	{"lane", "Gin behind a lane alone", "c.JSON, probe.Lane", lane},
 }
 
 type mode struct {
@@ -25,9 +30,9 @@ type mode struct {
 	run              func(addr string, clients source) error
 }
 
-// ours reports whether the mode is guarded by probelane, and so must not fail
-// a probe.
-func (m mode) ours() bool { return m.name == "guarded" || m.name == "stream" }
+// ours reports whether probelane answers the mode's probes, so that none may
+// fail.
+func (m mode) ours() bool { return m.name != "plain" && m.name != "offload" }
 
 // source is what the handler of /clients gets its response from.
 type source func() *flood.Clients
@@ -57,6 +62,43 @@ func stream(addr string, clients source) error {
 		middleware.JSON(c, http.StatusOK, clients())
 	})
 	return middleware.Run(r, addr)
+}
+
+// laneless is stream with its probes answered by http.Server's goroutines, in
+// front of the router, as they are where there is no lane.
+func laneless(addr string, clients source) error {
+	g, err := middleware.New(middleware.WithoutLane())
+	if err != nil {
+		return err
+	}
+	r := app()
+	r.GET("/clients", func(c *gin.Context) {
+		middleware.JSON(c, http.StatusOK, clients())
+	})
+	return g.Run(context.Background(), r, addr)
+}
+
+// lane is plain with nothing but its probes taken care of: the service drowns,
+// and lives.
+func lane(addr string, clients source) error {
+	probes, err := probe.New()
+	if err != nil {
+		return err
+	}
+	probes.Start()
+	ln, err := net.Listen("tcp", addr)
+	if err != nil {
+		return err
+	}
+	l, err := probes.Lane(ln)
+	if err != nil {
+		return err
+	}
+	r := app()
+	r.GET("/clients", func(c *gin.Context) {
+		c.JSON(http.StatusOK, clients())
+	})
+	return r.RunListener(l)
 }
 
 // offload is what one tries first: the slow part goes to a pool with as many

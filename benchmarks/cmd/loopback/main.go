@@ -5,6 +5,7 @@
 //	go build -o /tmp/loopback ./benchmarks/cmd/loopback
 //	GOMAXPROCS=1 taskset -c 0 /tmp/loopback -serve encoder
 //	GOMAXPROCS=1 taskset -c 1 /tmp/loopback -load /clients
+//	GOMAXPROCS=1 taskset -c 1 /tmp/loopback -probe /livez
 //
 // Each server answers /clients (40,000 of them, 18.4 MB) and /page (146 of them,
 // 67 KB: more than a quantum), from one value in memory:
@@ -13,6 +14,8 @@
 //	plain     Gin and c.JSON
 //	encoder   Gin and middleware.JSON: the encoder alone
 //	guarded   the same with middleware.Run in place of Gin's
+//	laneless  guarded without the lane
+//	bare      nothing but accept, read, and write an answer to a probe
 package main
 
 import (
@@ -22,6 +25,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/signal"
@@ -49,6 +53,7 @@ func run(ctx context.Context, args []string, w io.Writer) error {
 	fs := flag.NewFlagSet("loopback", flag.ContinueOnError)
 	server := fs.String("serve", "", "run the server of this `name`: static, plain, encoder or guarded")
 	path := fs.String("load", "", "ask for this `path`, /clients or /page, and report")
+	probed := fs.String("probe", "", "probe this `path` every 20 ms, each time on a new connection, and report")
 	addr := fs.String("addr", "127.0.0.1:8080", "`address` of the server")
 	clients := fs.Int("c", 8, "`clients` that keep their connection and ask again once they have their answer")
 	window := fs.Duration("for", 3*time.Second, "`time` that they do so")
@@ -62,9 +67,12 @@ func run(ctx context.Context, args []string, w io.Writer) error {
 	}
 	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	if *probed != "" {
+		return probe(ctx, flood.Prober{Addr: *addr, Path: *probed, Duration: *window}, *name, w)
+	}
 	n, ok := entities[*path]
 	if !ok {
-		return errors.New("needs -serve or -load; see -h")
+		return errors.New("needs -serve, -load or -probe; see -h")
 	}
 	body, err := flood.Verify(ctx, *addr, *path, n)
 	if err != nil {
@@ -82,12 +90,25 @@ func run(ctx context.Context, args []string, w io.Writer) error {
 	if res.FirstError != nil {
 		return fmt.Errorf("%d errors, %d broken bodies: %w", res.Fast.Errors, res.Fast.Broken, res.FirstError)
 	}
-	ms := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1e3 }
 	_, err = fmt.Fprintf(w, "Benchmark%s 1 %.4g responses/s %.4g MB/s %.4g p50-response-ms %.4g p99-response-ms %.4g max-response-ms\n",
 		*name, res.Fast.PerSecond(res.Elapsed), res.Fast.BytesPerSecond(res.Elapsed)/1e6,
 		ms(res.Fast.Latency.P50), ms(res.Fast.Latency.P99), ms(res.Fast.Latency.Max))
 	return err
 }
+
+// probe reports how a server's probes fare.
+func probe(ctx context.Context, p flood.Prober, name string, w io.Writer) error {
+	probes, err := p.Run(ctx)
+	if err != nil {
+		return err
+	}
+	s := flood.Summarize(probes)
+	_, err = fmt.Fprintf(w, "Benchmark%s 1 %d probes %d failed %.4g p50-ms %.4g p99-ms %.4g max-ms\n",
+		name, s.Sent, s.Failed, ms(s.Latency.P50), ms(s.Latency.P99), ms(s.Latency.Max))
+	return err
+}
+
+func ms(d time.Duration) float64 { return float64(d.Microseconds()) / 1e3 }
 
 // serve runs a server until it is killed.
 func serve(name, addr string) error {
@@ -116,8 +137,38 @@ func serve(name, addr string) error {
 		return routes(values, middleware.JSON).Run(addr)
 	case "guarded":
 		return middleware.Run(routes(values, middleware.JSON), addr)
+	case "laneless":
+		g, err := middleware.New(middleware.WithoutLane())
+		if err != nil {
+			return err
+		}
+		return g.Run(context.Background(), routes(values, middleware.JSON), addr)
+	case "bare":
+		return bare(addr)
 	}
-	return fmt.Errorf("no server %q; there are static, plain, encoder and guarded", name)
+	return fmt.Errorf("no server %q; there are static, plain, encoder, guarded, laneless and bare", name)
+}
+
+// bare answers the first bytes of every connection, whatever they are: the least
+// that a probe can cost a Go program.
+func bare(addr string) error {
+	ln, err := net.Listen("tcp", addr)
+	if err != nil {
+		return err
+	}
+	answer := []byte("HTTP/1.1 200 OK\r\nContent-Length: 3\r\nConnection: close\r\n\r\nok\n")
+	request := make([]byte, 4<<10)
+	for {
+		c, err := ln.Accept()
+		if err != nil {
+			return err
+		}
+		// An error is that of a client that has left.
+		if _, err := c.Read(request); err == nil {
+			c.Write(answer)
+		}
+		c.Close()
+	}
 }
 
 func routes(values map[string]*flood.Clients, answer func(*gin.Context, int, any)) *gin.Engine {

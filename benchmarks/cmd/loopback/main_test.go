@@ -12,7 +12,7 @@ import (
 
 // The servers end with the test program.
 func TestEveryServerIsMeasured(t *testing.T) {
-	for _, server := range []string{"static", "plain", "encoder", "guarded"} {
+	for _, server := range []string{"static", "plain", "encoder", "guarded", "laneless", "bare"} {
 		t.Run(server, func(t *testing.T) {
 			ln, err := net.Listen("tcp", "127.0.0.1:0")
 			if err != nil {
@@ -38,6 +38,18 @@ func TestEveryServerIsMeasured(t *testing.T) {
 				}
 			}
 			var said bytes.Buffer
+			if server == "bare" || server == "guarded" {
+				if err := run(t.Context(), []string{"-addr", addr, "-probe", "/livez", "-for", "50ms", "-name", "X/y"}, &said); err != nil {
+					t.Fatal(err)
+				}
+				if !regexp.MustCompile(`^BenchmarkX/y 1 3 probes 0 failed .* max-ms\n$`).MatchString(said.String()) {
+					t.Errorf("said %q", said.String())
+				}
+			}
+			if server == "bare" {
+				return
+			}
+			said.Reset()
 			args := []string{"-addr", addr, "-load", "/page", "-c", "2", "-for", "100ms", "-warm", "1ms", "-name", "X/y"}
 			if err := run(t.Context(), args, &said); err != nil {
 				t.Fatal(err)

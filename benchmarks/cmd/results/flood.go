@@ -66,13 +66,17 @@ var slowCases = func() (all []floodCase) {
 func floodRound(cases []floodCase, prefix string) func(context.Context, *environment, int, io.Writer) error {
 	return func(ctx context.Context, e *environment, round int, out io.Writer) error {
 		return inOrder(round, cases, func(c floodCase) error {
-			f, err := starve.Run(ctx, e.starvation, c.Case)
-			if err != nil {
-				return err
-			}
-			return record(out, prefix+"/"+c.name(), append(f.Metrics(), starve.Metric{Value: f.SlowMBPerSecond, Unit: "slow-MB/s"}))
+			return recordCase(ctx, e, prefix+"/"+c.name(), c.Case, out)
 		})
 	}
+}
+
+func recordCase(ctx context.Context, e *environment, name string, c starve.Case, out io.Writer) error {
+	f, err := starve.Run(ctx, e.starvation, c)
+	if err != nil {
+		return err
+	}
+	return record(out, name, append(f.Metrics(), starve.Metric{Value: f.SlowMBPerSecond, Unit: "slow-MB/s"}))
 }
 
 func floodCommands(cases []floodCase) func() []string {

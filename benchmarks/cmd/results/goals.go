@@ -175,6 +175,7 @@ var goals = func() (all []goal) {
 			goal{"slow", "16 fast beside 100 slow and 100 stalled, " + server + ": responses/s, times alone", "≥ 0.80", ratio(b, a, "responses/s"), atLeast(0.8), "%.2f"},
 			goal{"slow", "the same, " + server + ": peak memory, worst round", "≤ 512 MiB", most(b, "peak-MB"), atMost(mebibytes(512)), "%.0f MB"})
 	}
+	all = append(all, laneGoals()...)
 	return append(append(all, compressedGoals("gzip")...), compressedGoals("zstd")...)
 }()
 

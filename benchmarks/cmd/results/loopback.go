@@ -41,8 +41,12 @@ func withLoopback(ctx context.Context, e *environment, server string, f func(add
 // loopbackLoad asks the server for a path from the load's core, and passes on
 // what it reports.
 func loopbackLoad(ctx context.Context, e *environment, addr, path, name string, clients int, out io.Writer) error {
-	cmd := exec.CommandContext(ctx, "taskset", "-c", strconv.Itoa(e.loadCore), e.loopback,
-		"-load", path, "-addr", addr, "-c", strconv.Itoa(clients), "-name", name)
+	return loopbackReport(ctx, e, name, out, "-load", path, "-addr", addr, "-c", strconv.Itoa(clients))
+}
+
+func loopbackReport(ctx context.Context, e *environment, name string, out io.Writer, args ...string) error {
+	args = append([]string{"-c", strconv.Itoa(e.loadCore), e.loopback, "-name", name}, args...)
+	cmd := exec.CommandContext(ctx, "taskset", args...)
 	cmd.Env = append(cmd.Environ(), "GOMAXPROCS=1")
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr

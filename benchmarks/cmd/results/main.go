@@ -3,7 +3,7 @@
 //	go run ./cmd/results [-rounds n] [-o dir] all | section...
 //
 // The sections are encode, parallel, large, quantum, wake, first, stw, loopback,
-// fair, ab, wrk, flood, slow and compressed. Each runs
+// fair, ab, wrk, lane, flood, slow, compressed and endure. Each runs
 // all of its
 // candidates once per round, so that a machine that changes its mind half-way
 // changes it for all of them, and writes what it measured to dir/SECTION.txt in
@@ -53,7 +53,7 @@ type section struct {
 // sections in the order they are run: what takes little memory first.
 var sections = []section{
 	encodeSection, parallelSection, quantumSection, wakeSection, firstSection, stopSection, loopbackSection, fairSection,
-	abSection, wrkSection, floodSection, slowSection, compressedSection, largeSection,
+	abSection, wrkSection, laneSection, floodSection, slowSection, compressedSection, endureSection, largeSection,
 }
 
 // environment is what the sections run in.

@@ -171,6 +171,18 @@ func TestGoalsSpeakOfWhatTheSectionsRecord(t *testing.T) {
 	for _, c := range slowCases {
 		recorded["Slow/"+c.name()] = true
 	}
+	for _, c := range endured {
+		recorded["Endure/"+c.name()] = true
+	}
+	for _, server := range idleServers {
+		recorded["Lane/idle/"+server] = true
+	}
+	for _, c := range costCases {
+		recorded["Lane/cost/"+c.name] = true
+	}
+	for _, server := range lanePair {
+		recorded["Lane/kept/"+server], recorded["Lane/new/"+server] = true, true
+	}
 	for _, kind := range []string{"clients", "records", "maps", "document"} {
 		for _, size := range []string{"1KB", "64KB", "1MB", "18MB", "180MB"} {
 			for _, v := range []string{"encoding-json-Marshal", "sonic-Std-Marshal", "sonic-EncodeInto-limit", "probelane-Marshal", "probelane-Encode"} {
@@ -193,7 +205,7 @@ func TestGoalsSpeakOfWhatTheSectionsRecord(t *testing.T) {
 	s := samples{names: slices.Sorted(maps.Keys(recorded)), values: map[string]map[string][]float64{}}
 	for name := range recorded {
 		s.values[name] = map[string][]float64{}
-		for _, unit := range []string{"ns/op", "worst-stop-ms", "p95-ms", "p99-ms", "requests/s", "responses/s", "failed", "peak-MB", "p99.9-quantum-ms", "p99-response-ms", "p99-of-all-ms"} {
+		for _, unit := range []string{"ns/op", "worst-stop-ms", "p50-ms", "p95-ms", "p99-ms", "requests/s", "responses/s", "failed", "peak-MB", "p99.9-quantum-ms", "p99-response-ms", "p99-of-all-ms"} {
 			s.values[name][unit] = []float64{1}
 		}
 	}

@@ -24,6 +24,10 @@ import (
 // Servers are the example's servers, the bare one first.
 var Servers = []string{"plain", "offload", "guarded", "stream"}
 
+// LaneServers tell what the lane is worth: stream without one, and one in front
+// of plain.
+var LaneServers = []string{"laneless", "lane"}
+
 // Build builds the example into dir and returns the program's path. The
 // working directory must be within the benchmarks module.
 func Build(ctx context.Context, dir string) (string, error) {
@@ -67,6 +71,7 @@ type Case struct {
 	Stalled int    // that never read
 	Procs   int    // the server's GOMAXPROCS; above 1 nothing is pinned; 0 means 1
 	Seconds int
+	Every   time.Duration // between two probes; 0 means the example's default of 20 ms
 	// Entities in one response; 0 means the example's default of 40,000.
 	Entities int
 }
@@ -84,6 +89,9 @@ func (c Case) Args() []string {
 		if f.n > 0 {
 			args = append(args, f.flag, strconv.Itoa(f.n))
 		}
+	}
+	if c.Every > 0 {
+		args = append(args, "-every", c.Every.String())
 	}
 	return append(args, "-json", "-report", "")
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestCommandIsWhatAReaderTypes(t *testing.T) {
@@ -17,6 +18,8 @@ func TestCommandIsWhatAReaderTypes(t *testing.T) {
 			`go run ./examples/starvation -servers plain -payload built -c 64 -seconds 5 -json -report ""`},
 		{"on both cores", Case{Server: "stream", Payload: "shared", Clients: 8, Seconds: 1, Procs: 2},
 			`go run ./examples/starvation -servers stream -payload shared -c 8 -seconds 1 -procs 2 -json -report ""`},
+		{"probed once a second", Case{Server: "lane", Payload: "shared", Seconds: 2, Every: time.Second},
+			`go run ./examples/starvation -servers lane -payload shared -c 0 -seconds 2 -every 1s -json -report ""`},
 		{"beside slow readers", Case{Server: "stream", Payload: "built", Clients: 16, Slow: 100, Stalled: 20, Seconds: 1},
 			`go run ./examples/starvation -servers stream -payload built -c 16 -seconds 1 -slow 100 -stalled 20 -json -report ""`},
 	} {
@@ -56,7 +59,7 @@ func TestRunTheExample(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, server := range Servers {
+	for _, server := range append(Servers, LaneServers...) {
 		t.Run(server, func(t *testing.T) {
 			f, err := Run(t.Context(), bin, Case{
 				Server: server, Payload: "built", Clients: 2, Slow: 1, Stalled: 1, Seconds: 1, Entities: 10,

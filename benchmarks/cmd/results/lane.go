@@ -1,0 +1,199 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/probelane/probelane/benchmarks/internal/starve"
+)
+
+// The lane: what a probe takes where nothing else happens, what the lane costs
+// those who are not probes, and a service that drowns behind it.
+
+// idleServers are probed while they have nothing to do.
+var idleServers = []string{"bare", "laneless", "guarded"}
+
+// idleFor is how long: 500 probes.
+const idleFor = 10 * time.Second
+
+// costCases flood stream at several rates of probes, the first of them without a
+// lane and, but for the first second's, without probes.
+var costCases = []struct {
+	name   string
+	server string
+	every  time.Duration
+}{
+	{"none", "laneless", 10 * time.Second},
+	{"none-lane", "stream", 10 * time.Second},
+	{"1-per-second", "stream", time.Second},
+	{"50-per-second", "stream", 20 * time.Millisecond},
+}
+
+// costSeconds is how long each of them takes: some 600 responses.
+const costSeconds = 6
+
+// lanePair are the servers whose other connections are compared.
+var lanePair = []string{"laneless", "stream"}
+
+var newConnectionsTool = []string{"ab", "-q", "-n", "20000", "-c", "32"}
+
+// drowned is plain Gin behind a lane, and nothing else of ours.
+var drowned = starve.Case{Server: "lane", Payload: "built", Clients: 256, Seconds: 10}
+
+func costCase(server string, every time.Duration) starve.Case {
+	return starve.Case{Server: server, Payload: "shared", Clients: 64, Seconds: costSeconds, Every: every}
+}
+
+var laneSection = section{
+	name:  "lane",
+	title: "The probe lane",
+	needs: "wrk",
+	round: func(ctx context.Context, e *environment, round int, out io.Writer) error {
+		err := inOrder(round, idleServers, func(server string) error {
+			return withLoopback(ctx, e, server, func(addr string) error {
+				return loopbackReport(ctx, e, "Lane/idle/"+server, out, "-probe", "/livez", "-addr", addr, "-for", idleFor.String())
+			})
+		})
+		if err != nil {
+			return err
+		}
+		for i, c := range costCases {
+			if round%2 == 1 {
+				c = costCases[len(costCases)-1-i]
+			}
+			if err := recordCase(ctx, e, "Lane/cost/"+c.name, costCase(c.server, c.every), out); err != nil {
+				return err
+			}
+		}
+		err = inOrder(round, lanePair, func(server string) error {
+			said, err := withTool(ctx, e, server, "/small", []string{"wrk", "-t1", "-c32", "-d1s"}, wrkTool)
+			if err != nil {
+				return err
+			}
+			metrics, err := parseWrk(said)
+			if err != nil {
+				return err
+			}
+			if err := record(out, "Lane/kept/"+server, metrics); err != nil {
+				return err
+			}
+			said, err = withTool(ctx, e, server, "/small", []string{"ab", "-q", "-n", "2000", "-c", "32"}, newConnectionsTool)
+			if err != nil {
+				return err
+			}
+			if metrics, err = parseAB(said); err != nil {
+				return err
+			}
+			return record(out, "Lane/new/"+server, metrics)
+		})
+		if err != nil {
+			return err
+		}
+		return recordCase(ctx, e, "Lane/drowned", drowned, out)
+	},
+	commands: func() []string {
+		all := loopbackCommands(idleServers, "-probe /livez -for "+idleFor.String())
+		for _, c := range costCases {
+			all = append(all, costCase(c.server, c.every).Command())
+		}
+		return append(all, serveCommand("laneless"), serveCommand("stream"),
+			"taskset -c 1 wrk -t1 -c32 -d4s --latency http://127.0.0.1:8080/small",
+			"taskset -c 1 ab -q -n 20000 -c 32 http://127.0.0.1:8080/small", drowned.Command())
+	},
+	tables: func(w io.Writer, s samples) {
+		t := table{"Idle, 50 probes a second, each on a new connection", []string{"server", "p50, ms", "÷ bare", "p99, ms", "max, ms", "failed"}, nil}
+		for _, server := range idleServers {
+			full := "Lane/idle/" + server
+			t.add(server, number(s.of(full, "p50-ms"), 3), times(ratios(s.of(full, "p50-ms"), s.of("Lane/idle/bare", "p50-ms"))),
+				number(s.of(full, "p99-ms"), 2), number(s.of(full, "max-ms"), 2), fmt.Sprintf("%.0f", sum(s.of(full, "failed"))))
+		}
+		t.write(w)
+		t = table{"What probes cost 64 clients of 18 MB from memory", []string{"probes", "responses/s", "÷ no lane, no probes", "p50, ms", "p99, ms"}, nil}
+		for _, c := range costCases {
+			full := "Lane/cost/" + c.name
+			t.add(c.name, number(s.of(full, "responses/s"), 1), times(ratios(s.of(full, "responses/s"), s.of("Lane/cost/none", "responses/s"))),
+				number(s.of(full, "p50-ms"), 2), number(s.of(full, "p99-ms"), 2))
+		}
+		t.write(w)
+		t = table{"What the lane costs requests of 60 bytes", []string{"server", "kept connections, requests/s", "÷ laneless", "new connections, requests/s", "÷ laneless"}, nil}
+		for _, server := range lanePair {
+			row := []string{server}
+			for _, kind := range []string{"kept/", "new/"} {
+				row = append(row, number(s.of("Lane/"+kind+server, "requests/s"), 0),
+					times(ratios(s.of("Lane/"+kind+server, "requests/s"), s.of("Lane/"+kind+"laneless", "requests/s"))))
+			}
+			t.add(row...)
+		}
+		t.write(w)
+		t = table{"Plain Gin behind the lane alone, 256 clients, payload built per request", enduredColumns, nil}
+		addEndured(&t, s, "Lane/drowned", "lane")
+		t.write(w)
+	},
+}
+
+// endured are floods of five minutes.
+var endured = func() (all []floodCase) {
+	const minutes = 5
+	for _, c := range []floodCase{
+		{shared64, starve.Case{Server: "stream", Payload: "shared", Clients: 64}},
+		{built256, starve.Case{Server: "stream", Payload: "built", Clients: 256}},
+		{built256, starve.Case{Server: "guarded", Payload: "built", Clients: 256}},
+		{built256, starve.Case{Server: "lane", Payload: "built", Clients: 256}},
+	} {
+		c.Seconds = 60 * minutes
+		all = append(all, c)
+	}
+	return all
+}()
+
+var enduredColumns = []string{"server", "responses/s", "probes failed / sent", "p50, ms", "p99, ms", "max, ms", "peak, MB"}
+
+func addEndured(t *table, s samples, full, name string) {
+	t.add(name, number(s.of(full, "responses/s"), 1), fmt.Sprintf("%.0f / %.0f", sum(s.of(full, "failed")), sum(s.of(full, "probes"))),
+		number(s.of(full, "p50-ms"), 2), number(s.of(full, "p99-ms"), 2), number(s.of(full, "max-ms"), 1), number(s.of(full, "peak-MB"), 0))
+}
+
+var endureSection = section{
+	name:     "endure",
+	title:    "Five minutes of flood, 50 probes a second",
+	rounds:   1,
+	round:    floodRound(endured, "Endure"),
+	commands: floodCommands(endured),
+	tables: func(w io.Writer, s samples) {
+		t := table{"", enduredColumns, nil}
+		for _, c := range endured {
+			addEndured(&t, s, "Endure/"+c.name(), c.name())
+		}
+		t.write(w)
+	},
+}
+
+// laneGoals are those of the lane and of the floods it has to endure.
+func laneGoals() (all []goal) {
+	all = append(all,
+		goal{"lane", "idle, a probe on a new connection: p50, times a bare accept-write loop's", "≤ 1.2",
+			ratio("Lane/idle/guarded", "Lane/idle/bare", "p50-ms"), atMost(1.2), "%.2f"},
+		goal{"lane", "50 probes a second: responses/s, times those without lane and probes", "≥ 0.97",
+			ratio("Lane/cost/50-per-second", "Lane/cost/none", "responses/s"), atLeast(0.97), "%.3f"},
+		goal{"lane", "one probe a second: the same", "≥ 0.99",
+			ratio("Lane/cost/1-per-second", "Lane/cost/none", "responses/s"), atLeast(0.99), "%.3f"},
+		goal{"lane", "60 bytes on kept connections: requests/s, times those without a lane", "≥ 0.99",
+			ratio("Lane/kept/stream", "Lane/kept/laneless", "requests/s"), atLeast(0.99), "%.3f"},
+		goal{"lane", "60 bytes on a new connection each: the same", "≥ 0.90",
+			ratio("Lane/new/stream", "Lane/new/laneless", "requests/s"), atLeast(0.9), "%.3f"})
+	for _, c := range endured {
+		name := "Endure/" + c.name()
+		p99, text := 5.0, "5 minutes, "+c.name()
+		if c.Server == "lane" {
+			p99 = 6
+		} else {
+			all = append(all, goal{"endure", text + ": p50 of probes", "≤ 0.6 ms", middle(name, "p50-ms"), atMost(0.6), "%.2f ms"})
+		}
+		all = append(all,
+			goal{"endure", text + ": p99 of probes", fmt.Sprintf("≤ %.0f ms", p99), middle(name, "p99-ms"), atMost(p99), "%.2f ms"},
+			goal{"endure", text + ": probes failed", "0", most(name, "failed"), atMost(0), "%.0f"})
+	}
+	return all
+}
