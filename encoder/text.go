@@ -35,7 +35,11 @@ func (c *cursor) text(dst []byte, s string, i int) []byte {
 		}
 		end := textCut(s, i, min(c.limit-len(dst), len(s)-i, textPiece))
 		piece, html := s[i:end], !c.format.plainHTML
-		dst = appendText(dst, piece, plain(piece, html), html)
+		if wide {
+			dst = appendWide(dst, piece, html)
+		} else {
+			dst = appendText(dst, piece, plain(piece, html), html)
+		}
 		i = end
 	}
 	return append(dst, '"')
@@ -73,6 +77,9 @@ func (c *cursor) base64(dst []byte, b []byte, i int) []byte {
 
 // appendString appends s as a JSON string. With html <, > and & are escaped.
 func appendString(dst []byte, s string, html bool) []byte {
+	if wide && len(s) >= minWide {
+		return append(appendWide(append(dst, '"'), s, html), '"')
+	}
 	at := len(dst)
 	n := at + len(s) + 2
 	if cap(dst) < n {
