@@ -10,7 +10,7 @@ import (
 
 // wide is whether text is looked at 32 bytes at a time while it is copied.
 // Except in virtual machines that hide it, nearly every amd64 since 2015 can.
-var wide = cpu.X86.HasAVX2 && cpu.X86.HasOSXSAVE
+var wide = cpu.X86.HasAVX2
 
 // appendWide is appendText 32 bytes at a time.
 func appendWide(dst []byte, s string, html bool) []byte {
@@ -85,7 +85,7 @@ type wideSet struct {
 	separator        [32]byte // the first byte of U+2028
 	last, paragraph  [32]byte // the bit that U+2029 has more, and its last byte
 
-	ones, zeros [32]byte
+	ones, _ [32]byte // from n bytes before the second on, ones for n bytes of a block
 }
 
 func wideSetOf(chars string) wideSet {
