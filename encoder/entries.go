@@ -27,11 +27,11 @@ const (
 	smallCost   = 16 // in a map that is read at once; for a few keys, none
 )
 
-// batch is how many entries of a map are collected at a time, since their
+// batchOf is how many entries of a map are collected at a time, since their
 // values are copied.
-func (p *plan) batch() int {
+func batchOf(size uintptr) int {
 	const bytes = 256 << 10
-	return int(min(keyBatch, max(bytes/max(p.elem.size, 1), 1)))
+	return int(min(keyBatch, max(bytes/max(size, 1), 1)))
 }
 
 // entries are those of a map in the order of their keys, which is that of the
@@ -107,7 +107,7 @@ func (c *cursor) entriesOf(p *plan, m unsafe.Pointer) *entries {
 	switch {
 	case n == 0:
 		return nil
-	case n > p.batch() || p.userKeys:
+	case n > p.batch || p.userKeys:
 		return &entries{plan: p, len: n, iter: p.rangeOver(m)}
 	}
 	e := c.takeEntries(p)
@@ -250,7 +250,7 @@ func (e *entries) next() (key string, value unsafe.Pointer, ok bool) {
 // collect takes up to a batch of a large map's entries and returns what that
 // has taken away from the quantum.
 func (e *entries) collect() (cost int, err error) {
-	n := min(e.plan.batch(), e.len)
+	n := min(e.plan.batch, e.len)
 	values := reflect.MakeSlice(e.plan.elem.slice, n, n)
 	batch := make([]entry, 0, n)
 	if e.plan.userKeys {
