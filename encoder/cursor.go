@@ -42,11 +42,9 @@ type cursor struct {
 		typ  uintptr
 		plan *plan
 	}
-	spare  *entries
-	maps   int               // small ones that were sorted
-	orders *[orders][]string // keys of the last map of each size
-	opened []*sequence       // that have to be closed
-	flush  bool              // what was appended so far should not wait any longer
+	memory *memory     // for its maps, once it has met one
+	opened []*sequence // that have to be closed
+	flush  bool        // what was appended so far should not wait any longer
 
 	mark      place // where the search for cycles looks back to
 	markDepth int
@@ -84,6 +82,7 @@ const (
 	atElements              // of a slice or an array
 	atFields
 	atEntries
+	atNamed // entries whose names are known
 	atText
 	atBytes
 	atLines // elements on lines of their own
@@ -151,6 +150,8 @@ func (c *cursor) resume(dst []byte, f *frame) []byte {
 		return c.fields(dst, f.plan, f.x, f.i, f.addr, f.more)
 	case atEntries:
 		return c.entries(dst, f.entries, f.more)
+	case atNamed:
+		return c.named(dst, f.entries, f.more)
 	case atText:
 		return c.text(dst, unsafe.String((*byte)(f.x), f.n), f.i)
 	case atBytes:
@@ -259,7 +260,7 @@ func past(stack []frame, levels int) float64 {
 		done, all := f.i, f.n
 		switch f.at {
 		case atElements, atLines, atText, atBytes:
-		case atEntries:
+		case atEntries, atNamed:
 			if done, all = f.entries.taken, f.entries.len; all < fewEntries {
 				continue
 			}

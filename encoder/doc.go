@@ -24,9 +24,10 @@
 //
 // # Who encodes what
 //
-// Text, structs, maps and all that holds them are encoded here, in Go. It is a
-// few times faster than encoding/json, can be preempted at any point, and has
-// exactly one behavior on every platform. An earlier design gave runs of
+// Text, structs, maps and all that holds them are encoded here, in Go, but for
+// the inside of strings where there is AVX2: wide_amd64.s. It is a few times
+// faster than encoding/json, can be preempted at any point, there within 5 µs, and
+// has exactly one behavior on every platform. An earlier design gave runs of
 // elements to sonic, and took 1.3 times as long: sonic cannot be stopped, so
 // every run has to be weighed beforehand, and its output looked through for
 // characters that it escapes differently.

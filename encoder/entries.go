@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"unsafe"
 )
 
@@ -28,11 +27,11 @@ const (
 	smallCost   = 16 // in a map that is read at once; for a few keys, none
 )
 
-// batch is how many entries of a map are collected at a time, since their
+// batchOf is how many entries of a map are collected at a time, since their
 // values are copied.
-func (p *plan) batch() int {
+func batchOf(size uintptr) int {
 	const bytes = 256 << 10
-	return int(min(keyBatch, max(bytes/max(p.elem.size, 1), 1)))
+	return int(min(keyBatch, max(bytes/max(size, 1), 1)))
 }
 
 // entries are those of a map in the order of their keys, which is that of the
@@ -44,13 +43,13 @@ type entries struct {
 	taken    int
 	complete bool
 	batch    []entry
-	known    []string       // the keys, if their order was known beforehand; then batch is empty
+	names    []string       // comma, key and colon, if their order was known beforehand; then batch is empty
 	values   reflect.Value  // a slice, where the entries' values are
 	anys     []any          // the same for values of type any
 	strings  []string       // and for strings
 	named    unsafe.Pointer // the value whose key has been written
 	most     int            // entries since it came from the pool
-	spare    *entries       // another that the cursor keeps
+	spare    *entries       // another that is kept
 
 	// The rest is of large maps.
 	iter    *reflect.MapIter
@@ -101,11 +100,6 @@ func (b *batches) Pop() any {
 	return x
 }
 
-// entryPool keeps the entries of small maps for the next encode. Within one the
-// cursor keeps them. Those whose values need a slice of their own type are kept
-// by its plan.
-var entryPool = sync.Pool{New: func() any { return new(entries) }}
-
 // entriesOf returns the entries of the map whose header is m, nil if there are
 // none. Those of a small map are complete.
 func (c *cursor) entriesOf(p *plan, m unsafe.Pointer) *entries {
@@ -113,7 +107,7 @@ func (c *cursor) entriesOf(p *plan, m unsafe.Pointer) *entries {
 	switch {
 	case n == 0:
 		return nil
-	case n > p.batch() || p.userKeys:
+	case n > p.batch || p.userKeys:
 		return &entries{plan: p, len: n, iter: p.rangeOver(m)}
 	}
 	e := c.takeEntries(p)
@@ -140,8 +134,12 @@ func (c *cursor) entriesOf(p *plan, m unsafe.Pointer) *entries {
 
 // gather puts the entries of m into e, in order, and their values behind values.
 func gather[V any](c *cursor, e *entries, m map[string]V, values []V) []V {
-	if e.known, values = inOrder(m, c.order(len(m)), e.known, values); len(e.known) > 0 {
-		return values
+	var o *orders
+	if len(m) < mostOrdered {
+		o = &c.memory.orders[len(m)]
+		if values, e.names = inOrder(c, o, m, values); e.names != nil {
+			return values
+		}
 	}
 	for k, v := range m {
 		e.batch = append(e.batch, newEntry(k, nil))
@@ -151,52 +149,10 @@ func gather[V any](c *cursor, e *entries, m map[string]V, values []V) []V {
 		e.batch[i].value = unsafe.Pointer(&values[i])
 	}
 	sortEntries(e.batch)
-	c.remember(e.batch)
+	if o != nil {
+		o.miss(e.batch)
+	}
 	return values
-}
-
-const (
-	// orders is the size from which maps are not remembered.
-	orders = 32
-	// patience is how many maps are written before the first is remembered: for
-	// a small value it is not worth the memory.
-	patience = 64
-)
-
-// order returns the keys of the last map of n entries. The maps of a document
-// that were objects once have the same keys again and again, and to look up each
-// is faster than to sort them anew.
-func (c *cursor) order(n int) []string {
-	if c.orders == nil || n >= orders {
-		return nil
-	}
-	return c.orders[n]
-}
-
-func (c *cursor) remember(b []entry) {
-	if c.maps++; c.maps < patience || len(b) >= orders {
-		return
-	}
-	if c.orders == nil {
-		c.orders = new([orders][]string)
-	}
-	keys := c.orders[len(b)][:0]
-	for i := range b {
-		keys = append(keys, b[i].key)
-	}
-	c.orders[len(b)] = keys
-}
-
-// inOrder appends the keys and the values of m, if its keys are those.
-func inOrder[V any](m map[string]V, keys, known []string, values []V) ([]string, []V) {
-	for _, k := range keys {
-		v, ok := m[k]
-		if !ok {
-			return known[:0], values[:0]
-		}
-		values = append(values, v)
-	}
-	return append(known, keys...), values
 }
 
 // rangeOver is apart from entriesOf, whose m it would move to the heap.
@@ -206,16 +162,21 @@ func (p *plan) rangeOver(m unsafe.Pointer) *reflect.MapIter {
 	return reflect.NewAt(p.typ, unsafe.Pointer(&m)).Elem().MapRange()
 }
 
-// takeEntries returns empty ones for a small map.
+// takeEntries returns empty ones for a small map. Those whose values need a
+// slice of their own type are kept by its plan.
 func (c *cursor) takeEntries(p *plan) *entries {
-	switch e := c.spare; {
-	case p.layout == other:
+	if p.layout == other {
 		return p.kept.Get().(*entries)
-	case e != nil:
-		c.spare = e.spare
-		return e
 	}
-	return entryPool.Get().(*entries)
+	if c.memory == nil {
+		c.memory = memoryPool.Get().(*memory)
+	}
+	e := c.memory.spare
+	if e == nil {
+		return new(entries)
+	}
+	c.memory.spare = e.spare
+	return e
 }
 
 // free gives back the entries of a small map that has been written.
@@ -229,45 +190,42 @@ func (c *cursor) free(e *entries) {
 		kept.Put(e)
 		return
 	}
-	e.batch, e.known, e.anys, e.strings = e.batch[:0], e.known[:0], e.anys[:0], e.strings[:0]
-	e.spare, c.spare = c.spare, e
+	e.batch, e.names, e.anys, e.strings = e.batch[:0], nil, e.anys[:0], e.strings[:0]
+	e.spare, c.memory.spare = c.memory.spare, e
 }
 
 // release gives back what the cursor has kept for the maps of its value.
 func (c *cursor) release() {
-	for e := c.spare; e != nil; e = c.spare {
-		c.spare = e.spare
-		e.empty()
-		entryPool.Put(e)
+	if c.memory == nil {
+		return
 	}
+	n := 0
+	for e := c.memory.spare; e != nil; e = e.spare {
+		e.empty()
+		if n++; n == mostSpare {
+			e.spare = nil
+		}
+	}
+	memoryPool.Put(c.memory)
+	c.memory = nil
 }
 
 // empty drops all that e holds and held, of which others must not keep anything
 // alive.
 func (e *entries) empty() {
 	clear(e.batch[:min(e.most, cap(e.batch))])
-	clear(e.known[:min(e.most, cap(e.known))])
 	clear(e.anys[:min(e.most, cap(e.anys))])
 	clear(e.strings[:min(e.most, cap(e.strings))])
 	if e.values.IsValid() {
 		e.values.Clear()
 	}
-	*e = entries{
-		batch: e.batch[:0], known: e.known[:0], values: e.values,
-		anys: e.anys[:0], strings: e.strings[:0],
-	}
+	e.plan, e.most, e.named = nil, 0, nil
+	e.batch, e.anys, e.strings = e.batch[:0], e.anys[:0], e.strings[:0]
 }
 
 // next takes the entry with the least key. It reports false behind the last.
 func (e *entries) next() (key string, value unsafe.Pointer, ok bool) {
 	if e.iter == nil {
-		if i := e.taken; i < len(e.known) {
-			e.taken++
-			if e.plan.layout == stringToAny {
-				return e.known[i], unsafe.Pointer(&e.anys[i]), true
-			}
-			return e.known[i], unsafe.Pointer(&e.strings[i]), true
-		}
 		if e.taken == e.len {
 			return "", nil, false
 		}
@@ -292,7 +250,7 @@ func (e *entries) next() (key string, value unsafe.Pointer, ok bool) {
 // collect takes up to a batch of a large map's entries and returns what that
 // has taken away from the quantum.
 func (e *entries) collect() (cost int, err error) {
-	n := min(e.plan.batch(), e.len)
+	n := min(e.plan.batch, e.len)
 	values := reflect.MakeSlice(e.plan.elem.slice, n, n)
 	batch := make([]entry, 0, n)
 	if e.plan.userKeys {

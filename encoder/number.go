@@ -1,6 +1,7 @@
 package encoder
 
 import (
+	"encoding/binary"
 	"math"
 	"math/bits"
 	"slices"
@@ -17,12 +18,12 @@ import (
 // strconv's search takes.
 func appendFloat64(dst []byte, f float64) []byte {
 	abs := math.Abs(f)
-	if abs < 1<<53 && float64(uint64(abs)) == abs {
-		return appendUint(appendSign(dst, f), uint64(abs))
+	if abs < 1<<53 && float64(int64(abs)) == abs {
+		return appendUint(appendSign(dst, f), uint64(int64(abs)))
 	}
 	if abs < 1e9 {
-		if m := uint64(abs*1e6 + 0.5); float64(m)/1e6 == abs {
-			return appendMillionths(appendSign(dst, f), m)
+		if m := int64(abs*1e6 + 0.5); float64(m)/1e6 == abs {
+			return appendMillionths(appendSign(dst, f), uint64(m))
 		}
 	}
 	return appendShortest(dst, f, abs < 1e-6 || abs >= 1e21, 64)
@@ -32,11 +33,11 @@ func appendFloat64(dst []byte, f float64) []byte {
 // knows all numbers of six digits (FLT_DIG).
 func appendFloat32(dst []byte, f float32) []byte {
 	abs := max(f, -f)
-	if abs < 1<<24 && float32(uint32(abs)) == abs {
-		return appendUint(appendSign(dst, float64(f)), uint64(abs))
+	if abs < 1<<24 && float32(int32(abs)) == abs {
+		return appendUint(appendSign(dst, float64(f)), uint64(int32(abs)))
 	}
 	if abs < 1e3 {
-		if m := uint32(abs*1e3 + 0.5); float32(m)/1e3 == abs && m < 1e6 {
+		if m := int32(abs*1e3 + 0.5); float32(m)/1e3 == abs && m < 1e6 {
 			return appendMillionths(appendSign(dst, float64(f)), uint64(m)*1e3)
 		}
 	}
@@ -54,13 +55,13 @@ func appendSign(dst []byte, f float64) []byte {
 func appendMillionths(dst []byte, m uint64) []byte {
 	dst = appendUint(dst, m/1e6)
 	part := m % 1e6
-	a, b, c := part/1e4*2, part/100%100*2, part%100*2
-	dst = append(dst, '.', digits[a], digits[a+1], digits[b], digits[b+1], digits[c], digits[c+1])
-	for dst[len(dst)-1] == '0' {
-		dst = dst[:len(dst)-1]
-	}
-	return dst
+	six := pair(part/1e4) | pair(part/100%100)<<16 | pair(part%100)<<32 // the first digit is the lowest byte
+	n := (bits.Len64(six^0x303030303030) + 7) / 8                       // without zeros at the end
+	return binary.LittleEndian.AppendUint64(dst, '.'|six<<8)[:len(dst)+1+n]
 }
+
+// pair is a number of two digits as two letters.
+func pair(u uint64) uint64 { return uint64(digits[2*u]) | uint64(digits[2*u+1])<<8 }
 
 // appendShortest leaves it to strconv.
 func appendShortest(dst []byte, f float64, exponent bool, bits int) []byte {

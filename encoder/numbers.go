@@ -69,7 +69,9 @@ func unrolled(t reflect.Type) int {
 }
 
 // simpleName reports whether a field's name needs no escape of any kind.
-func simpleName(s string) bool { return plain(s, true) == len(s) }
+func simpleName(s string) bool {
+	return sets[0].skip(unsafe.Slice(unsafe.StringData(s), len(s)), 0) == len(s)
+}
 
 // numbers appends runs of the elements from i on while they last and the
 // quantum does. It returns where it has got to; the rest goes one by one.

@@ -61,6 +61,7 @@ type plan struct {
 
 	// Of maps.
 	userKeys bool   // the user's methods give the keys' texts
+	batch    int    // how many entries are collected at a time
 	layout   layout // which maps of Go look like it
 	kept     sync.Pool
 }
@@ -176,6 +177,7 @@ func (pl *planner) fill(p *plan, t reflect.Type) {
 		case stringKey && t.Elem() == anyType:
 			p.layout = stringToAny
 		}
+		p.batch = batchOf(t.Elem().Size())
 		p.kept.New = func() any { return new(entries) }
 		p.elem = pl.plan(t.Elem())
 	case reflect.Pointer:

@@ -35,7 +35,11 @@ func (c *cursor) text(dst []byte, s string, i int) []byte {
 		}
 		end := textCut(s, i, min(c.limit-len(dst), len(s)-i, textPiece))
 		piece, html := s[i:end], !c.format.plainHTML
-		dst = appendText(dst, piece, plain(piece, html), html)
+		if wide {
+			dst = appendWide(dst, piece, html)
+		} else {
+			dst = appendText(dst, piece, 0, html)
+		}
 		i = end
 	}
 	return append(dst, '"')
@@ -73,6 +77,9 @@ func (c *cursor) base64(dst []byte, b []byte, i int) []byte {
 
 // appendString appends s as a JSON string. With html <, > and & are escaped.
 func appendString(dst []byte, s string, html bool) []byte {
+	if wide {
+		return append(appendWide(append(dst, '"'), s, html), '"')
+	}
 	at := len(dst)
 	n := at + len(s) + 2
 	if cap(dst) < n {
@@ -91,14 +98,13 @@ func appendString(dst []byte, s string, html bool) []byte {
 // themselves and are ASCII. It returns how many do. What comes behind them in
 // dst is of no use.
 func copyPlain(dst []byte, s string, html bool) int {
-	if len(s) >= minWide {
-		n := plainWide(s, html)
-		copy(dst, s[:n])
-		return n
-	}
 	set := charsetFor(html)
 	b := unsafe.Slice(unsafe.StringData(s), len(s))
 	switch n := len(b); {
+	case n > 16: // more than can be looked at without a loop
+		n = set.skip(b, 0)
+		copy(dst, b[:n])
+		return n
 	case n >= 8:
 		x, y := binary.LittleEndian.Uint64(b), binary.LittleEndian.Uint64(b[n-8:])
 		binary.LittleEndian.PutUint64(dst, x)
@@ -194,7 +200,7 @@ func appendEscape(dst, b []byte) ([]byte, int) {
 }
 
 // escapes are what stands for the bytes below 0x80 that cannot stand for
-// themselves.
+// themselves. escapeWide knows the order.
 var escapes = func() (e [utf8.RuneSelf]struct {
 	text [8]byte
 	len  int
@@ -266,18 +272,4 @@ func (c *charset) skip(b []byte, i int) int {
 		i++
 	}
 	return i
-}
-
-// plain returns how many bytes from the start are ASCII and stand for
-// themselves.
-func plain(s string, html bool) int {
-	if len(s) >= minWide {
-		return plainWide(s, html)
-	}
-	return plainWords(s, html)
-}
-
-// plainWords is plain eight bytes at a time.
-func plainWords(s string, html bool) int {
-	return charsetFor(html).skip(unsafe.Slice(unsafe.StringData(s), len(s)), 0)
 }

@@ -337,10 +337,41 @@ func (c *cursor) mapping(dst []byte, p *plan, m unsafe.Pointer) []byte {
 	}
 	dst = c.bracket(dst, '{')
 	e := c.entriesOf(p, m)
-	if e == nil {
+	switch {
+	case e == nil:
 		return append(dst, '}')
+	case e.names != nil:
+		return c.named(dst, e, false)
 	}
 	return c.entries(dst, e, false)
+}
+
+// named is entries for those whose names are known.
+func (c *cursor) named(dst []byte, e *entries, more bool) []byte {
+	c.depth++
+	elem := e.plan.elem
+	for i := e.taken; ; i++ {
+		if c.full(dst) {
+			e.taken = i
+			return c.pause(dst, frame{at: atNamed, entries: e, more: more})
+		}
+		if i == len(e.names) {
+			break
+		}
+		dst = appendKey(dst, e.names[i], more)
+		more = true
+		switch elem.op {
+		case opAny:
+			dst = c.boxed(dst, e.anys[i])
+		case opString:
+			dst = c.string(dst, e.strings[i])
+		default:
+			dst = c.value(dst, elem, unsafe.Pointer(&e.strings[i]), false)
+		}
+	}
+	c.free(e)
+	c.depth--
+	return append(dst, '}')
 }
 
 // entries appends the entries that are left, and the brace. Those of a large
