@@ -107,7 +107,7 @@ func (g *Gate) Route(name string) *Route {
 }
 
 // Ticket is a request that was let in. Its methods are for the goroutine that
-// serves the request, except for WriteBegin and WriteEnd.
+// serves the request, except for WaitBegin and WaitEnd.
 type Ticket struct {
 	gate    *Gate
 	route   *Route
@@ -343,13 +343,13 @@ func heavy(weight int64) int64 {
 	return weight
 }
 
-// WriteBegin says that the request now waits for its client, WriteEnd that it
+// WaitBegin says that the request now waits for its client, WaitEnd that it
 // no longer does. A request that waits needs no processor, so another one may
 // be worked on; what it holds stays on the ledger.
-func (t *Ticket) WriteBegin(int) { t.wait(true) }
+func (t *Ticket) WaitBegin(int) { t.wait(true) }
 
-// WriteEnd is the other half of WriteBegin.
-func (t *Ticket) WriteEnd(int) { t.wait(false) }
+// WaitEnd is the other half of WaitBegin.
+func (t *Ticket) WaitEnd(int) { t.wait(false) }
 
 func (t *Ticket) wait(writing bool) {
 	g := t.gate

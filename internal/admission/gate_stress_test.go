@@ -62,9 +62,9 @@ func visitInside(w *world, a *Ticket, rnd *rand.Rand) {
 		case 1:
 			a.Built(rnd.Int64N(mib))
 		case 2:
-			a.WriteBegin(1)
+			a.WaitBegin(1)
 		case 3:
-			a.WriteEnd(1)
+			a.WaitEnd(1)
 		}
 		runtime.Gosched()
 	}
@@ -132,12 +132,12 @@ func TestLimitsHoldUnderARandomLoad(t *testing.T) {
 					entered.Add(1)
 					if rnd.IntN(2) == 0 {
 						a.ReadBy(func() int64 { return 0 }, func() {})
-						a.WriteBegin(1)
+						a.WaitBegin(1)
 						check()
 						now.Add(rnd.Int64N(int64(2 * readsFor)))
 						runtime.Gosched()
 						if rnd.IntN(10) > 0 { // or it leaves meanwhile
-							a.WriteEnd(1)
+							a.WaitEnd(1)
 						}
 					}
 					if rnd.IntN(2) == 0 {

@@ -315,18 +315,18 @@ func TestTheWorkingSetIsFreedWhileARequestWaitsForItsClient(t *testing.T) {
 		c := w.visit(background, r)
 		c.mustWait("45 MiB would be worked on")
 
-		a.WriteBegin(1)
-		a.WriteBegin(1)
+		a.WaitBegin(1)
+		a.WaitBegin(1)
 		ct := c.mustBeIn("only 30 MiB are")
 		d := w.visit(background, r)
 		d.mustWait("45 MiB would be worked on again")
 
-		a.WriteEnd(1)
-		a.WriteEnd(1)
+		a.WaitEnd(1)
+		a.WaitEnd(1)
 		d.mustWait("that has taken space, not made it")
 		b.Abandon()
 		d.mustWait("30 MiB are worked on still")
-		ct.WriteBegin(1)
+		ct.WaitBegin(1)
 		dt := d.mustBeIn("15 MiB are")
 
 		e := w.visit(background, r)
@@ -341,10 +341,10 @@ func TestTheWorkingSetIsFreedWhileARequestWaitsForItsClient(t *testing.T) {
 func TestAWriteThatIsReportedLateChangesNothing(t *testing.T) {
 	w := newWorld(t)
 	a := w.in(w.known("r", 15*mib))
-	a.WriteBegin(1)
+	a.WaitBegin(1)
 	a.Leave(0, 0)
-	a.WriteEnd(1)
-	a.WriteBegin(1)
+	a.WaitEnd(1)
+	a.WaitBegin(1)
 	w.checkEmpty()
 }
 
@@ -372,8 +372,8 @@ func TestTheLedgerHoldsBackUntilSomebodyLeaves(t *testing.T) {
 			t.Fatalf("%d bytes held, want 80 MiB", got)
 		}
 		v := w.visit(background, r)
-		a.WriteBegin(1)
-		b.WriteBegin(1)
+		a.WaitBegin(1)
+		b.WaitBegin(1)
 		v.mustWait("what waits for its client is held all the same")
 		a.Leave(0, 0)
 		v.mustBeIn("80 MiB would be held").Leave(0, 0)
@@ -489,12 +489,12 @@ func TestBuiltMakesRoom(t *testing.T) {
 				v := w.visit(background, r)
 				v.mustWait("the ledger is full")
 				if writing {
-					a.WriteBegin(1)
+					a.WaitBegin(1)
 				}
 				a.Built(mib) // shared by all requests, as it turns out
 				c := v.mustBeIn("90 MiB became 46")
 				if writing {
-					a.WriteEnd(1)
+					a.WaitEnd(1)
 				}
 				for _, x := range []*Ticket{a, b, c} {
 					x.Abandon()

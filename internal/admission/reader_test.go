@@ -20,7 +20,7 @@ type reading struct {
 func (w *world) read(a *Ticket, rate int64) *reading {
 	r := &reading{w: w, t: a, rate: rate, from: time.Now()}
 	a.ReadBy(r.sent, func() { r.cut.Store(true) })
-	a.WriteBegin(1)
+	a.WaitBegin(1)
 	return r
 }
 
@@ -31,7 +31,7 @@ func (r *reading) sent() int64 {
 
 // end is what a handler does whose writes are over, or fail.
 func (r *reading) end() {
-	r.t.WriteEnd(1)
+	r.t.WaitEnd(1)
 	r.t.grown = 45 * mib
 	if r.cut.Load() {
 		r.t.grown = mib // as far as it came
@@ -108,19 +108,19 @@ func TestWhoIsNotCut(t *testing.T) {
 		{"a client that was fast before", func(w *world, r *Route) *reading {
 			a := w.read(w.in(r), mib)
 			time.Sleep(time.Minute)
-			a.t.WriteEnd(1)
+			a.t.WaitEnd(1)
 			time.Sleep(time.Hour) // the app's own time, not the client's
 			return w.read(a.t, kib)
 		}},
 		{"a response that does not wait", func(w *world, r *Route) *reading {
 			a := w.read(w.in(r), kib)
 			time.Sleep(time.Minute)
-			a.t.WriteEnd(1)
+			a.t.WaitEnd(1)
 			return a
 		}},
 		{"a response of which nobody knows how it is read", func(w *world, r *Route) *reading {
 			a := &reading{w: w, t: w.in(r)}
-			a.t.WriteBegin(1)
+			a.t.WaitBegin(1)
 			return a
 		}},
 		{"any while no rate is set", func(w *world, r *Route) *reading {

@@ -37,11 +37,14 @@ type Conn struct {
 	stall   time.Duration
 	untrack func(*Conn) // nil if nobody keeps track
 
-	mu       sync.Mutex // guards deadline and all calls of Conn.SetWriteDeadline
-	deadline deadlineOwner
+	mu        sync.Mutex // guards the next three, all calls of Conn.SetWriteDeadline and, during an upload, of Conn.SetReadDeadline
+	deadline  deadlineOwner
+	upload    upload
+	readStall time.Duration
+	uploading atomic.Bool // upload is not noUpload; written with mu held
 
 	observed atomic.Bool
-	watch    writeWatch
+	watch    watch
 	sent     atomic.Int64 // bytes
 }
 
