@@ -141,12 +141,8 @@ func (g *Guard) admit(c *gin.Context, route *admission.Route) {
 		}
 		w.ticket = t
 		defer w.leave(c.Request.Context())
-		if t.Heavy() && c.Request.ProtoMajor == 1 {
-			if conn := server.FromContext(c.Request.Context()); conn != nil {
-				t.ReadBy(conn.Sent, func() { conn.CutWrite(t) })
-				conn.SetObserver(t)
-				defer conn.SetObserver(nil)
-			}
+		if t.Heavy() {
+			defer observe(t, c.Request)()
 		}
 	}
 	returned := false
@@ -161,6 +157,47 @@ func (g *Guard) admit(c *gin.Context, route *admission.Route) {
 		g.fail(c)
 	}
 	returned = true
+}
+
+// observe tells the gate when a request waits for its client, until the function
+// returned is called: for it to take what is written, on HTTP/1, and to send
+// the request's body.
+func observe(t *admission.Ticket, r *http.Request) (end func()) {
+	var conn *server.Conn
+	if r.ProtoMajor == 1 {
+		conn = server.FromContext(r.Context())
+	}
+	body, _ := r.Body.(*server.Body)
+	if conn == nil && body == nil {
+		return func() {}
+	}
+	t.WaitsFor(func() (bytes int64) {
+		if conn != nil {
+			bytes += conn.Taken()
+		}
+		if body != nil {
+			bytes += body.Received()
+		}
+		return bytes
+	}, func() {
+		if (conn == nil || !conn.CutWrite(t)) && body != nil {
+			body.Cut(t)
+		}
+	})
+	if conn != nil {
+		conn.SetObserver(t)
+	}
+	if body != nil {
+		body.SetObserver(t)
+	}
+	return func() {
+		if conn != nil {
+			conn.SetObserver(nil)
+		}
+		if body != nil {
+			body.SetObserver(nil)
+		}
+	}
 }
 
 // rescue makes a panic a 500 while that is still possible, and otherwise a

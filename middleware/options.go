@@ -43,11 +43,22 @@ const (
 	// that who waits has a chance within DefaultMaxWait. Many phones are slower;
 	// none is cut unless it is what others wait for.
 	DefaultMinReadRate = 1 << 20
-	// readsFor is how long a response must have waited for its client, in all,
-	// before the client's rate is known: a write that waits tells how far it has
-	// come after 512 KB, or an eighth of the write stall.
+	// readsFor is how long a request must have waited for its client, in all,
+	// before the client's rate is known. A connection begins slowly, and where the
+	// kernel does not tell, a write that waits says how far it has come after
+	// 512 KB, or an eighth of the write stall.
 	readsFor = 5 * time.Second
 )
+
+// stopsFor is for how long a client may take nothing while others wait before it
+// counts as one that has stopped. A lost packet comes again after 0.2 s, or
+// within a second if that is lost too.
+func stopsFor() time.Duration {
+	if server.TakenIsExact {
+		return time.Second
+	}
+	return readsFor
+}
 
 type config struct {
 	budget      int64
@@ -55,6 +66,7 @@ type config struct {
 	maxWait     time.Duration
 	minReadRate int64
 	readsFor    time.Duration
+	stopsFor    time.Duration
 	exempt      map[string]bool
 	encoder     []encoder.Option
 	warm        []any
@@ -79,6 +91,7 @@ func defaults() config {
 		maxWait:     DefaultMaxWait,
 		minReadRate: DefaultMinReadRate,
 		readsFor:    readsFor,
+		stopsFor:    stopsFor(),
 		exempt:      map[string]bool{},
 		server:      server.Defaults(),
 		log:         slog.New(slog.DiscardHandler),
@@ -182,6 +195,20 @@ func WithIdleTimeout(d time.Duration) Option { return func(c *config) { c.server
 // downloads. The default is 30 s; 0 waits for ever, and negative values are
 // errors.
 func WithWriteStall(d time.Duration) Option { return func(c *config) { c.server.WriteStall = d } }
+
+// WithReadStall sets how long a client may send nothing of a request's body
+// while the handler reads it. The read then fails with os.ErrDeadlineExceeded;
+// the handler can still answer, and an HTTP/1 connection is closed afterwards.
+// It replaces http.Server's ReadTimeout, which cuts long uploads, and does not
+// apply to HTTP/1 where that is set. A handler that wants another limit, or none
+// because it converses with its client, sets it with
+// http.ResponseController.SetReadDeadline on HTTP/1; on HTTP/2 CONNECT and gRPC
+// have none. The default is 30 s; 0 waits for ever, and negative values are
+// errors.
+//
+// A client that sends a little now and then is another matter: see
+// WithMinReadRate.
+func WithReadStall(d time.Duration) Option { return func(c *config) { c.server.ReadStall = d } }
 
 // WithDrain sets how long a server that is told to stop goes on accepting
 // connections, with readiness at 503 and "Connection: close" on every

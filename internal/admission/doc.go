@@ -15,7 +15,8 @@
 // have weighed before, and from how much the process has lately allocated for
 // every byte it answered.
 //
-// Responses that wait for slow clients hold their bytes meanwhile. When these
-// are all that keeps others out, the slowest client is cut, as long as faster
-// ones are served (reader.go).
+// Responses that wait for slow clients hold their bytes meanwhile, and so do
+// requests whose clients have not sent all. When these are all that keeps others
+// out, clients that have stopped are cut, and the slowest of the others, as long
+// as faster ones are served (reader.go).
 package admission

@@ -33,7 +33,8 @@ type Config struct {
 	MaxWaiting  int           // requests that may wait
 	MaxWait     time.Duration // for how long
 	MinReadRate int64         // bytes a second; a client that takes less may be cut when the budget is used up
-	ReadsFor    time.Duration // for how long its response must have waited for it before, altogether
+	ReadsFor    time.Duration // for how long its request must have waited for it before, altogether
+	StopsFor    time.Duration // or for how long it must have taken nothing
 	Backlog     func() int    // how many encodes wait for a worker
 	procs       func() int
 	runnable    func() int64
@@ -64,10 +65,11 @@ type Gate struct {
 	closed      bool
 	passed      int64 // the last route's, before it was let in
 
-	readers map[*Ticket]struct{} // that wait for their clients, if those can be cut
-	credit  int                  // how many may be
-	leaving int                  // of those that were cut, not gone yet
-	cutAt   int64                // when the last one was
+	readers  map[*Ticket]struct{} // that wait for their clients, if those can be cut
+	credit   int                  // how many may be
+	leaving  int64                // bytes of those that were cut and have not gone yet
+	cutAt    int64                // when the last one was
+	lookedAt int64                // when it was last looked whom to cut
 
 	lastEntry int64 // when somebody who waited was let in
 	interval  int64 // between two of those, on average
@@ -112,7 +114,9 @@ type Ticket struct {
 	gate    *Gate
 	route   *Route
 	weight  int64 // guarded by the gate's mu; 0 once it has left
-	writing bool  // guarded by the gate's mu; waits for its client
+	waiting int   // guarded by the gate's mu; waits for its client, to read or to write
+	paused  int64 // guarded by the gate's mu; bytes allocated when it began to wait, if it is not built
+	idle    int64 // guarded by the gate's mu; bytes allocated in such waits
 	left    bool  // guarded by the gate's mu
 	wasCut  bool  // its client's connection; guarded by the gate's mu
 	reader  reader
@@ -245,7 +249,7 @@ func (t *Ticket) Built(pooled int64) {
 	if t.left {
 		return // a handler that goes on after its request has ended
 	}
-	t.grown = (allocated - t.from) * 2 / int64(share)
+	t.grown = (allocated - t.from - t.idle) * 2 / int64(share)
 	value := min(t.grown, maxGrowth*t.weight)
 	if t.unknown {
 		value = min(t.grown, g.cfg.WorkingSet)
@@ -309,7 +313,10 @@ func (t *Ticket) Outgrown(bytes int64) {
 
 // known ends a ticket's building.
 func (g *Gate) known(t *Ticket) {
-	g.building--
+	if t.paused == 0 {
+		g.building--
+	}
+	t.paused = 0
 	if t.unknown {
 		g.unknown--
 	}
@@ -323,8 +330,11 @@ const unknownFor = time.Second
 // book makes weight what a ticket holds.
 func (g *Gate) book(t *Ticket, weight int64) {
 	g.ledger += weight - t.weight
-	if !t.writing {
+	if t.waiting == 0 {
 		g.working += heavy(weight) - heavy(t.weight)
+	}
+	if t.wasCut {
+		g.leaving += weight - t.weight
 	}
 	if heavy(t.weight) > 0 {
 		g.heavies--
@@ -343,30 +353,54 @@ func heavy(weight int64) int64 {
 	return weight
 }
 
-// WaitBegin says that the request now waits for its client, WaitEnd that it
-// no longer does. A request that waits needs no processor, so another one may
-// be worked on; what it holds stays on the ledger.
-func (t *Ticket) WaitBegin(int) { t.wait(true) }
-
-// WaitEnd is the other half of WaitBegin.
-func (t *Ticket) WaitEnd(int) { t.wait(false) }
-
-func (t *Ticket) wait(writing bool) {
-	g := t.gate
+// WaitBegin says that the request now waits for its client, to take what is
+// written or to send what is read, WaitEnd that it no longer does. A request
+// that waits needs no processor, so another one may be worked on; what it holds
+// stays on the ledger. One whose client has not sent all builds nothing
+// meanwhile, and what is allocated is not for it.
+func (t *Ticket) WaitBegin(int) {
+	g, allocated := t.gate, t.allocated()
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	switch {
-	case writing == t.writing:
-	case writing:
-		g.working -= heavy(t.weight)
-		g.wake()
-	default:
-		g.working += heavy(t.weight)
+	if t.waiting++; t.waiting > 1 {
+		return
 	}
-	if writing != t.writing {
-		g.waits(t, writing)
+	g.working -= heavy(t.weight)
+	if allocated > 0 && !t.built.Load() {
+		t.paused = allocated
+		g.building--
 	}
-	t.writing = writing
+	g.waits(t, true)
+	g.wake()
+}
+
+// WaitEnd is the other half of WaitBegin.
+func (t *Ticket) WaitEnd(int) {
+	g, allocated := t.gate, t.allocated()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if t.waiting == 0 {
+		return
+	}
+	if t.waiting--; t.waiting > 0 {
+		return
+	}
+	g.working += heavy(t.weight)
+	if t.paused > 0 {
+		t.idle += allocated - t.paused
+		t.paused = 0
+		g.building++
+	}
+	g.waits(t, false)
+}
+
+// allocated is what has been allocated in the process, or 0 if that does not
+// matter to the ticket any more.
+func (t *Ticket) allocated() int64 {
+	if t.from == 0 || t.built.Load() {
+		return 0
+	}
+	return t.gate.cfg.allocated()
 }
 
 // maxGrowth bounds what a response can have cost: so many bytes of heap for
@@ -416,9 +450,6 @@ func (g *Gate) leave(t *Ticket) {
 	}
 	t.left = true
 	delete(g.readers, t)
-	if t.wasCut {
-		g.leaving--
-	}
 	g.book(t, 0)
 	g.wake()
 }
@@ -526,18 +557,21 @@ func (g *Gate) keep() {
 		}
 		v := g.next(s)
 		g.asleep = v >= full
-		var slow *Ticket
+		sleep := unknownFor // what was unknown may be forgotten then
+		var cut []*Ticket
 		if v == spent {
-			slow = g.slowest()
+			if cut = g.toCut(); len(g.readers) > 0 {
+				sleep = looksEvery // clients turn out slow
+			}
 		}
 		g.mu.Unlock()
-		if slow != nil {
-			slow.reader.cut() // its leaving is the event
+		for _, t := range cut {
+			t.reader.cut() // its leaving is the event
 		}
 		if v >= full {
 			select {
 			case <-g.event:
-			case <-time.After(unknownFor): // what was unknown may be forgotten now, and clients turn out slow
+			case <-time.After(sleep):
 			}
 		} else {
 			runtime.Gosched()

@@ -19,7 +19,7 @@ type reading struct {
 // read has a response wait for its client from now on.
 func (w *world) read(a *Ticket, rate int64) *reading {
 	r := &reading{w: w, t: a, rate: rate, from: time.Now()}
-	a.ReadBy(r.sent, func() { r.cut.Store(true) })
+	a.WaitsFor(r.sent, func() { r.cut.Store(true) })
 	a.WaitBegin(1)
 	return r
 }

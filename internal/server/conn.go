@@ -75,6 +75,15 @@ func (c *Conn) NetConn() net.Conn { return c.Conn }
 // since it last tried again.
 func (c *Conn) Sent() int64 { return c.sent.Load() }
 
+// Taken is how many bytes the client has taken of what was written, as far as
+// its kernel has told ours. Where TakenIsExact is false it is Sent.
+func (c *Conn) Taken() int64 {
+	if n, ok := acked(c.Conn); ok {
+		return n
+	}
+	return c.Sent()
+}
+
 // longWrite is how much is given to the kernel before other goroutines get a
 // turn. Copying as much as a socket takes, 4 MB and more, keeps a processor
 // for milliseconds, of which the scheduler hears nothing.
