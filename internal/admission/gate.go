@@ -57,6 +57,7 @@ type Gate struct {
 	unknownFrom int64 // bytes allocated when it was last looked at whether they are many
 	unknownAt   int64 // when that was, in nanoseconds
 	heavies     int   // heavy requests in flight
+	idle        int   // requests in flight that wait for their clients
 	working     int64 // bytes of heavy requests that are not just waiting for their clients
 	ledger      int64 // bytes of all requests in flight
 	queued      []*Route
@@ -116,7 +117,7 @@ type Ticket struct {
 	weight  int64 // guarded by the gate's mu; 0 once it has left
 	waiting int   // guarded by the gate's mu; waits for its client, to read or to write
 	paused  int64 // guarded by the gate's mu; bytes allocated when it began to wait, if it is not built
-	idle    int64 // guarded by the gate's mu; bytes allocated in such waits
+	others  int64 // guarded by the gate's mu; bytes allocated in such waits
 	left    bool  // guarded by the gate's mu
 	wasCut  bool  // its client's connection; guarded by the gate's mu
 	reader  reader
@@ -249,7 +250,7 @@ func (t *Ticket) Built(pooled int64) {
 	if t.left {
 		return // a handler that goes on after its request has ended
 	}
-	t.grown = (allocated - t.from - t.idle) * 2 / int64(share)
+	t.grown = (allocated - t.from - t.others) * 2 / int64(share)
 	value := min(t.grown, maxGrowth*t.weight)
 	if t.unknown {
 		value = min(t.grown, g.cfg.WorkingSet)
@@ -365,6 +366,10 @@ func (t *Ticket) WaitBegin(int) {
 	if t.waiting++; t.waiting > 1 {
 		return
 	}
+	if t.left {
+		return
+	}
+	g.idle++
 	g.working -= heavy(t.weight)
 	if allocated > 0 && !t.built.Load() {
 		t.paused = allocated
@@ -382,12 +387,13 @@ func (t *Ticket) WaitEnd(int) {
 	if t.waiting == 0 {
 		return
 	}
-	if t.waiting--; t.waiting > 0 {
+	if t.waiting--; t.waiting > 0 || t.left {
 		return
 	}
+	g.idle--
 	g.working += heavy(t.weight)
 	if t.paused > 0 {
-		t.idle += allocated - t.paused
+		t.others += allocated - t.paused
 		t.paused = 0
 		g.building++
 	}
@@ -449,6 +455,9 @@ func (g *Gate) leave(t *Ticket) {
 		g.known(t)
 	}
 	t.left = true
+	if t.waiting > 0 {
+		g.idle--
+	}
 	delete(g.readers, t)
 	g.book(t, 0)
 	g.wake()
@@ -519,10 +528,10 @@ func (g *Gate) room(r *Route, s signals) verdict {
 		return full
 	case ledger > g.cfg.Budget && (!isHeavy || g.heavies > 0):
 		return spent
-	case s.backlog > 0, s.runnable > int64(g.cfg.Runnable*s.procs):
-		return busy
+	case s.backlog == 0 && s.runnable <= int64(g.cfg.Runnable*s.procs), g.inFlight-g.idle < g.cfg.Floor:
+		return roomy
 	}
-	return roomy
+	return busy
 }
 
 func (g *Gate) admit(r *Route, s signals) *Ticket {

@@ -80,7 +80,7 @@ func TestLimitsHoldUnderARandomLoad(t *testing.T) {
 	var now atomic.Int64
 	w := newWorld(t, func(c *Config) {
 		c.MaxWaiting, c.MaxWait = 50, 2*time.Millisecond
-		c.MinReadRate, c.ReadsFor, c.nanoseconds = mib, readsFor, now.Load
+		c.MinReadRate, c.ReadsFor, c.StopsFor, c.nanoseconds = mib, readsFor, stopsFor, now.Load
 	})
 	routes := []*Route{w.known("light", kib), w.known("heavy", 10*mib), w.known("heavier", heaviest)}
 	// What is allocated stands still, so that requests only ever become lighter

@@ -63,7 +63,8 @@ func (w *world) checkEmpty() {
 		"working":   w.working,
 		"ledger":    w.ledger,
 		"readers":   int64(len(w.readers)),
-		"leaving":   int64(w.leaving),
+		"leaving":   w.leaving,
+		"idle":      int64(w.idle),
 	} {
 		if n != 0 {
 			w.t.Errorf("%s: %d at the end, want 0", what, n)

@@ -45,7 +45,7 @@ func (t *Ticket) WaitsFor(taken func() int64, cut func()) {
 func (g *Gate) waits(t *Ticket, begins bool) {
 	r := &t.reader
 	switch {
-	case r.taken == nil || t.left:
+	case r.taken == nil:
 	case begins:
 		g.readers[t] = struct{}{}
 		r.since, r.from = g.cfg.nanoseconds(), r.taken()

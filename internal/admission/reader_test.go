@@ -50,11 +50,16 @@ func want(t *testing.T, when string, cut map[*reading]bool) {
 	}
 }
 
-const readsFor = 5 * time.Second
+const (
+	readsFor = 5 * time.Second
+	stopsFor = time.Second
+)
 
 // slowWorld has a budget of 100 MiB, for two responses of 45 MiB.
 func slowWorld(t *testing.T) (*world, *Route) {
-	w := newWorld(t, func(c *Config) { c.MinReadRate, c.ReadsFor, c.MaxWait = 100*kib, readsFor, time.Hour })
+	w := newWorld(t, func(c *Config) {
+		c.MinReadRate, c.ReadsFor, c.StopsFor, c.MaxWait = 100*kib, readsFor, stopsFor, time.Hour
+	})
 	w.procs.Store(100)
 	return w, w.known("r", 45*mib)
 }
@@ -103,7 +108,7 @@ func TestWhoIsNotCut(t *testing.T) {
 		setup func(w *world, r *Route) *reading // one of two inside
 	}{
 		{"a client that reads fast enough", func(w *world, r *Route) *reading {
-			return w.read(w.in(r), 100*kib)
+			return w.read(w.in(r), 101*kib)
 		}},
 		{"a client that was fast before", func(w *world, r *Route) *reading {
 			a := w.read(w.in(r), mib)
@@ -153,15 +158,20 @@ func TestWhoIsNotCut(t *testing.T) {
 func TestAClientIsGivenTimeToShowHowItReads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, r := slowWorld(t)
-		a, b := w.read(w.in(r), 0), w.in(r)
-		v := w.visit(background, r)
-		time.Sleep(readsFor - time.Millisecond)
-		want(t, "at first", map[*reading]bool{a: false})
-		time.Sleep(unknownFor)
-		want(t, "then", map[*reading]bool{a: true})
-		a.end()
-		v.mustBeIn("it has left").Abandon()
-		b.Abandon()
+		for _, tt := range []struct {
+			rate int64
+			time time.Duration
+		}{{10 * kib, readsFor}, {0, stopsFor}} {
+			a, b := w.read(w.in(r), tt.rate), w.in(r)
+			v := w.visit(background, r)
+			time.Sleep(tt.time - time.Millisecond)
+			want(t, "at first", map[*reading]bool{a: false})
+			time.Sleep(2 * looksEvery)
+			want(t, "then", map[*reading]bool{a: true})
+			a.end()
+			v.mustBeIn("it has left").Abandon()
+			b.Abandon()
+		}
 	})
 }
 
@@ -179,22 +189,147 @@ func TestWhereAllAreSlowMostMayFinish(t *testing.T) {
 			return a.cut.Load()
 		}
 		for i := range maxCredit {
-			if !serve(kib) {
+			if !serve(10 * kib) {
 				t.Fatalf("client %d was not cut", i)
 			}
 		}
-		if serve(kib) {
+		if serve(10 * kib) {
 			t.Error("one more was cut, though none of them was fast")
 		}
 		if serve(mib) {
 			t.Error("a fast one was cut")
 		}
-		if !serve(kib) || serve(kib) {
+		if !serve(10*kib) || serve(10*kib) {
 			t.Error("a fast one has been served: that is worth one that is cut, not more")
 		}
-		if got := w.Stats().Cut; got != maxCredit+1 {
+		if !serve(kib) || !serve(kib) {
+			t.Error("one that would take hours was not cut, though that costs nothing")
+		}
+		if got := w.Stats().Cut; got != maxCredit+3 {
 			t.Errorf("%d were cut", got)
 		}
 		b.Abandon()
 	})
+}
+
+// Seven responses of 12 MiB leave 16 MiB of the budget, to the first who comes.
+func TestAsManyAreCutAsThoseWhoWaitNeed(t *testing.T) {
+	const weight = 12 * mib
+	for waiting, cut := range []int{0, 0, 1, 2} {
+		synctest.Test(t, func(t *testing.T) {
+			w, _ := slowWorld(t)
+			r := w.known("r12", weight)
+			var stopped []*reading
+			for range 7 {
+				stopped = append(stopped, w.read(w.in(r), 0))
+			}
+			time.Sleep(time.Minute)
+			var visits []*visit
+			in := 0
+			for range waiting {
+				visits = append(visits, w.visit(background, r))
+			}
+			time.Sleep(stopsFor + 2*looksEvery)
+			n := 0
+			for _, a := range stopped {
+				if a.cut.Load() {
+					n++
+				}
+				a.end()
+			}
+			for _, v := range visits {
+				v.mustBeIn("all have left").Abandon()
+				in++
+			}
+			if n != cut || in != waiting {
+				t.Errorf("%d were cut for %d who waited, want %d", n, waiting, cut)
+			}
+		})
+	}
+}
+
+func TestWhoHoldsNextToNothingIsNotCut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, r := slowWorld(t)
+		a := w.in(r)
+		a.Opened() // an event stream, or a conversation
+		quiet := w.read(a, 0)
+		b, c := w.read(w.in(r), mib), w.read(w.in(r), mib)
+		v := w.visit(background, r)
+		time.Sleep(time.Minute)
+		want(t, "though it has taken nothing", map[*reading]bool{quiet: false, b: false, c: false})
+		b.end()
+		v.mustBeIn("one has left").Abandon()
+		c.end()
+		quiet.t.Abandon()
+	})
+}
+
+func TestRequestsWhoseBodiesArriveKeepNobodyOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t) // with a working set of 40 MiB
+		r := w.known("r", 20*mib)
+		a, b := w.in(r), w.in(r)
+		v := w.visit(background, r)
+		v.mustWait("two are worked on")
+		a.WaitBegin(1)
+		v.mustBeIn("one of them waits for its client").Abandon()
+		a.WaitEnd(1)
+		v = w.visit(background, r)
+		v.mustWait("two are worked on again")
+		a.Abandon()
+		v.mustBeIn("one has left").Abandon()
+		b.Abandon()
+	})
+}
+
+// A request that waits for its body builds nothing: what others allocate then is
+// theirs alone.
+func TestWhatIsAllocatedWhileABodyArrivesIsNotForIt(t *testing.T) {
+	w := newWorld(t)
+	r := w.known("r", 4*mib)
+	a, b := w.in(r), w.in(r)
+	a.WaitBegin(1)
+	w.allocated.Add(2 * mib)
+	b.Built(0)
+	if got, want := w.weight(b), int64(2*mib*2/3); got != want {
+		t.Errorf("the one that builds weighs %d, want %d: two were building when it entered, and one is", got, want)
+	}
+	a.WaitEnd(1)
+	w.allocated.Add(mib)
+	a.Built(0)
+	if got, want := w.weight(a), int64(mib*2/2); got != want {
+		t.Errorf("the one whose body arrived weighs %d, want %d", got, want)
+	}
+	a.Abandon()
+	b.Abandon()
+	c := w.in(r)
+	c.WaitBegin(1)
+	c.Built(0) // by another goroutine
+	c.WaitEnd(1)
+	d := w.in(r)
+	d.WaitBegin(1)
+	d.Abandon()
+	d.WaitEnd(1)
+	c.Abandon()
+}
+
+func TestARequestThatReadsAndWritesAtOnceWaitsOnce(t *testing.T) {
+	w := newWorld(t)
+	r := w.known("r", 20*mib)
+	a := w.in(r)
+	working := func() int64 {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return w.working
+	}
+	for i, step := range []struct {
+		do   func(int)
+		want int64
+	}{{a.WaitBegin, 0}, {a.WaitBegin, 0}, {a.WaitEnd, 0}, {a.WaitEnd, 20 * mib}, {a.WaitEnd, 20 * mib}} {
+		if step.do(1); working() != step.want {
+			t.Errorf("step %d: %d are worked on, want %d", i, working(), step.want)
+		}
+	}
+	a.Abandon()
 }
