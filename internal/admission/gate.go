@@ -58,6 +58,7 @@ type Gate struct {
 	unknownAt   int64 // when that was, in nanoseconds
 	heavies     int   // heavy requests in flight
 	idle        int   // requests in flight that wait for their clients
+	lent        int64 // bytes of heavy requests that wait for clients not known to be fast
 	working     int64 // bytes of heavy requests that are not just waiting for their clients
 	ledger      int64 // bytes of all requests in flight
 	queued      []*Route
@@ -71,6 +72,7 @@ type Gate struct {
 	leaving  int64                // bytes of those that were cut and have not gone yet
 	cutAt    int64                // when the last one was
 	lookedAt int64                // when it was last looked whom to cut
+	fastAt   int64                // when a client came that is known to be fast
 
 	lastEntry int64 // when somebody who waited was let in
 	interval  int64 // between two of those, on average
@@ -119,6 +121,8 @@ type Ticket struct {
 	paused  int64 // guarded by the gate's mu; bytes allocated when it began to wait, if it is not built
 	others  int64 // guarded by the gate's mu; bytes allocated in such waits
 	left    bool  // guarded by the gate's mu
+	fast    bool  // its client was known to be
+	kept    pace  // how its client kept up, once it has left; guarded by the gate's mu
 	wasCut  bool  // its client's connection; guarded by the gate's mu
 	reader  reader
 	built   atomic.Bool
@@ -128,12 +132,13 @@ type Ticket struct {
 	grown   int64 // its share of what was allocated until it was built
 }
 
-// Enter lets a request in, at once or when there is room. The error is the
-// context's, ErrQueueFull, ErrTimeout or ErrClosed; the ticket is then nil.
-func (g *Gate) Enter(ctx context.Context, r *Route) (*Ticket, error) {
+// Enter lets a request in, at once or when there is room. fast is what KeptUp
+// has said of the client before. The error is the context's, ErrQueueFull,
+// ErrTimeout or ErrClosed; the ticket is then nil.
+func (g *Gate) Enter(ctx context.Context, r *Route, fast bool) (*Ticket, error) {
 	light := r.light.Load()
 	if light {
-		if t := g.passFloor(r); t != nil {
+		if t := g.passFloor(r, fast); t != nil {
 			return t, nil
 		}
 	}
@@ -143,11 +148,14 @@ func (g *Gate) Enter(ctx context.Context, r *Route) (*Ticket, error) {
 		g.mu.Unlock()
 		return nil, ErrClosed
 	}
-	v := g.room(r, s)
-	if v == roomy && (g.waiting == 0 || g.asleep && len(r.waiters) == 0) {
+	if fast && !light {
+		g.fastAt = g.cfg.nanoseconds()
+	}
+	v := g.room(r, s, fast)
+	if v == roomy && (g.waiting == 0 || g.asleep && (len(r.waiters) == 0 || fast && r.fast == 0)) {
 		// While the keeper sleeps there is room for nobody who waits, so that
 		// nobody is overtaken who could enter.
-		t := g.admit(r, s)
+		t := g.admit(r, s, fast)
 		g.mu.Unlock()
 		return t, nil
 	}
@@ -157,7 +165,7 @@ func (g *Gate) Enter(ctx context.Context, r *Route) (*Ticket, error) {
 		g.mu.Unlock()
 		return nil, ErrQueueFull
 	}
-	w := &waiter{ready: make(chan *Ticket, 1), route: r, since: now}
+	w := &waiter{ready: make(chan *Ticket, 1), route: r, fast: fast, since: now}
 	g.enqueue(w)
 	if v < full {
 		g.wake()
@@ -172,13 +180,13 @@ func (g *Gate) Enter(ctx context.Context, r *Route) (*Ticket, error) {
 
 // passFloor lets a light request in that needs no signals to be: most are, in
 // a process that is not flooded.
-func (g *Gate) passFloor(r *Route) *Ticket {
+func (g *Gate) passFloor(r *Route, fast bool) *Ticket {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.closed || g.waiting > 0 || g.inFlight >= g.cfg.Floor {
 		return nil
 	}
-	return g.admit(r, signals{})
+	return g.admit(r, signals{}, fast)
 }
 
 func (g *Gate) wait(ctx context.Context, w *waiter) (*Ticket, error) {
@@ -333,6 +341,8 @@ func (g *Gate) book(t *Ticket, weight int64) {
 	g.ledger += weight - t.weight
 	if t.waiting == 0 {
 		g.working += heavy(weight) - heavy(t.weight)
+	} else {
+		g.lend(t, heavy(weight)-heavy(t.weight))
 	}
 	if t.wasCut {
 		g.leaving += weight - t.weight
@@ -371,6 +381,7 @@ func (t *Ticket) WaitBegin(int) {
 	}
 	g.idle++
 	g.working -= heavy(t.weight)
+	g.lend(t, heavy(t.weight))
 	if allocated > 0 && !t.built.Load() {
 		t.paused = allocated
 		g.building--
@@ -392,6 +403,7 @@ func (t *Ticket) WaitEnd(int) {
 	}
 	g.idle--
 	g.working += heavy(t.weight)
+	g.lend(t, -heavy(t.weight))
 	if t.paused > 0 {
 		t.others += allocated - t.paused
 		t.paused = 0
@@ -429,7 +441,7 @@ func (t *Ticket) Leave(bytes, pooled int64) {
 		t.route.answered = false // what it cost is known now
 	}
 	if t.from > 0 {
-		g.served(t)
+		t.kept = g.served(t)
 		t.route.learn(min(t.grown, maxGrowth*bytes), pooled)
 	} else if bytes > lightWeight && !t.built.Load() {
 		// A light route has turned heavy. What it holds is measured next time.
@@ -507,7 +519,7 @@ const (
 	spent         // the same, and nothing but the budget is in the way
 )
 
-func (g *Gate) room(r *Route, s signals) verdict {
+func (g *Gate) room(r *Route, s signals, fast bool) verdict {
 	if g.inFlight < g.cfg.Floor {
 		return roomy
 	}
@@ -526,7 +538,8 @@ func (g *Gate) room(r *Route, s signals) verdict {
 	switch {
 	case isHeavy && g.working > 0 && g.working+weight > g.cfg.WorkingSet*int64(s.procs):
 		return full
-	case ledger > g.cfg.Budget && (!isHeavy || g.heavies > 0):
+	case ledger > g.cfg.Budget && (!isHeavy || g.heavies > 0),
+		isHeavy && !fast && g.lent > 0 && g.lent+weight > g.lendable(s.procs):
 		return spent
 	case s.backlog == 0 && s.runnable <= int64(g.cfg.Runnable*s.procs), g.inFlight-g.idle < g.cfg.Floor:
 		return roomy
@@ -534,8 +547,8 @@ func (g *Gate) room(r *Route, s signals) verdict {
 	return busy
 }
 
-func (g *Gate) admit(r *Route, s signals) *Ticket {
-	t := &Ticket{gate: g, route: r}
+func (g *Gate) admit(r *Route, s signals, fast bool) *Ticket {
+	t := &Ticket{gate: g, route: r, fast: fast}
 	g.inFlight++
 	g.admitted++
 	g.book(t, r.weight())
@@ -569,7 +582,7 @@ func (g *Gate) keep() {
 		sleep := unknownFor // what was unknown may be forgotten then
 		var cut []*Ticket
 		if v == spent {
-			if cut = g.toCut(); len(g.readers) > 0 {
+			if cut = g.toCut(s.procs); len(g.readers) > 0 {
 				sleep = looksEvery // clients turn out slow
 			}
 		}
@@ -594,18 +607,22 @@ func (g *Gate) keep() {
 func (g *Gate) next(s signals) verdict {
 	best := spent
 	var r *Route
+	onlyFast := false
 	for _, q := range g.queued {
-		v := g.room(q, s)
+		v, needed := g.room(q, s, false), false
+		if v != roomy && q.fast > 0 {
+			v, needed = g.room(q, s, true), true
+		}
 		best = min(best, v)
 		if v == roomy && (r == nil || q.passed < r.passed) {
-			r = q
+			r, onlyFast = q, needed
 		}
 	}
 	if r == nil {
 		return best
 	}
 	now := g.cfg.nanoseconds()
-	w, _ := g.ends(r, now)
+	w, _ := g.ends(r, now, onlyFast)
 	g.dequeue(w)
 	if g.lastEntry > 0 {
 		pace := now - g.lastEntry
@@ -617,15 +634,24 @@ func (g *Gate) next(s signals) verdict {
 	g.lastEntry = now
 	g.passed = max(g.passed, r.passed)
 	r.passed += r.weight() + lightWeight
-	w.ready <- g.admit(r, s)
+	w.ready <- g.admit(r, s, w.fast)
 	return roomy
 }
 
 // ends returns the waiter of a route whose turn comes first, and the one whose
 // turn comes last. They are let in as they came, or the other way round while
-// they wait so long that the first are going to give up anyway.
-func (g *Gate) ends(r *Route, now int64) (first, last *waiter) {
-	first, last = r.waiters[0], r.waiters[len(r.waiters)-1]
+// they wait so long that the first are going to give up anyway. With onlyFast
+// the others do not count.
+func (g *Gate) ends(r *Route, now int64, onlyFast bool) (first, last *waiter) {
+	for _, w := range r.waiters {
+		if onlyFast && !w.fast {
+			continue
+		}
+		if first == nil {
+			first = w
+		}
+		last = w
+	}
 	if now-first.since > int64(g.cfg.MaxWait)/2 {
 		return last, first
 	}
@@ -645,7 +671,7 @@ func (g *Gate) displace(r *Route, now int64) bool {
 	if len(most.waiters) <= len(r.waiters)+1 {
 		return false
 	}
-	_, w := g.ends(most, now)
+	_, w := g.ends(most, now, false)
 	g.shed++
 	g.turnAway(w, ErrQueueFull)
 	return true
@@ -665,6 +691,9 @@ func (g *Gate) enqueue(w *waiter) {
 		g.queued = append(g.queued, r)
 	}
 	r.waiters = append(r.waiters, w)
+	if w.fast {
+		r.fast++
+	}
 	if g.waiting++; g.waiting == 1 {
 		g.lastEntry = 0
 	}
@@ -678,6 +707,9 @@ func (g *Gate) dequeue(w *waiter) bool {
 		return false
 	}
 	r.waiters = slices.Delete(r.waiters, i, i+1)
+	if w.fast {
+		r.fast--
+	}
 	if len(r.waiters) == 0 {
 		g.queued = slices.DeleteFunc(g.queued, func(q *Route) bool { return q == r })
 	}

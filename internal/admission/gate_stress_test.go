@@ -34,7 +34,7 @@ func TestNobodyWhoHasRoomIsForgotten(t *testing.T) {
 							go cancel()
 						}
 						r := routes[rnd.IntN(len(routes))]
-						a, err := w.Enter(ctx, r)
+						a, err := w.Enter(ctx, r, false)
 						cancel()
 						if err != nil {
 							continue
@@ -125,7 +125,7 @@ func TestLimitsHoldUnderARandomLoad(t *testing.T) {
 				w.backlog.Store(rnd.Int64N(5) / 4)
 				w.procs.Store(1 + rnd.Int64N(2))
 				ctx, cancel := context.WithTimeout(background, time.Duration(rnd.Int64N(int64(4*time.Millisecond))))
-				a, err := w.Enter(ctx, routes[rnd.IntN(len(routes))])
+				a, err := w.Enter(ctx, routes[rnd.IntN(len(routes))], false)
 				check()
 				switch {
 				case err == nil:
@@ -181,7 +181,7 @@ func TestAPlaceIsNotLostWhenLettingInAndLeavingCoincide(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(background)
 		result := make(chan error, 1)
 		go func() {
-			a, err := w.Enter(ctx, r)
+			a, err := w.Enter(ctx, r, false)
 			if a != nil {
 				a.Abandon()
 			}
@@ -261,7 +261,7 @@ func TestCloseAndLettingInCoincide(t *testing.T) {
 		var wg sync.WaitGroup
 		for range 4 {
 			wg.Go(func() {
-				a, err := w.Enter(background, r)
+				a, err := w.Enter(background, r, false)
 				if a != nil {
 					a.Abandon()
 				} else if err != ErrClosed {

@@ -65,6 +65,7 @@ func (w *world) checkEmpty() {
 		"readers":   int64(len(w.readers)),
 		"leaving":   w.leaving,
 		"idle":      int64(w.idle),
+		"lent":      w.lent,
 	} {
 		if n != 0 {
 			w.t.Errorf("%s: %d at the end, want 0", what, n)
@@ -84,7 +85,7 @@ func (w *world) known(name string, weight int64) *Route {
 // in enters where there must be room.
 func (w *world) in(r *Route) *Ticket {
 	w.t.Helper()
-	t, err := w.Enter(context.Background(), r)
+	t, err := w.Enter(context.Background(), r, false)
 	if err != nil {
 		w.t.Fatalf("Enter: %v, want room", err)
 	}
@@ -122,7 +123,7 @@ func (w *world) visit(ctx context.Context, r *Route) *visit {
 	v := &visit{w: w, done: make(chan struct{})}
 	go func() {
 		defer close(v.done)
-		v.t, v.err = w.Enter(ctx, r)
+		v.t, v.err = w.Enter(ctx, r, false)
 	}()
 	synctest.Wait()
 	return v
@@ -230,7 +231,7 @@ func TestRoom(t *testing.T) {
 			if test.weight >= 0 {
 				r.learn(test.weight, 0)
 			}
-			if got := g.room(r, test.sees); got != test.want {
+			if got := g.room(r, test.sees, false); got != test.want {
 				t.Errorf("verdict %d, want %d", got, test.want)
 			}
 		})

@@ -61,7 +61,9 @@ func (g *Gate) waits(t *Ticket, begins bool) {
 type pace uint8
 
 const (
-	fair    pace = iota // or not known yet
+	unpaced pace = iota // nobody has looked
+	fair                // or not known yet
+	quick               // at least MinReadRate
 	slow                // less than MinReadRate, as long as it has been waited for
 	stopped             // nothing for a while, or next to nothing all the time
 )
@@ -105,13 +107,13 @@ func (g *Gate) pace(t *Ticket) (p pace, rate int64) {
 // a faster client has taken since: where all are slow, those who come in would
 // be no better than those who were cut, and nobody would ever get to the end of
 // a response. Those that have stopped would not get there anyway.
-func (g *Gate) toCut() (cut []*Ticket) {
+func (g *Gate) toCut(procs int) (cut []*Ticket) {
 	now := g.cfg.nanoseconds()
 	if g.cfg.MinReadRate == 0 || now-g.lookedAt < int64(looksEvery) {
 		return nil
 	}
 	g.lookedAt = now
-	wanted := g.ledger - g.cfg.Budget
+	wanted := max(g.ledger-g.cfg.Budget, g.lent-g.lendable(procs))
 	for _, r := range g.queued {
 		wanted += r.weight() * int64(len(r.waiters))
 	}
@@ -154,9 +156,51 @@ func (g *Gate) toCut() (cut []*Ticket) {
 	return cut
 }
 
-// served earns the credit of a client that was not slow.
-func (g *Gate) served(t *Ticket) {
-	if p, _ := g.pace(t); p == fair && t.reader.taken != nil {
-		g.credit = min(g.credit+1, maxCredit)
+// served earns the credit of a client that was not slow, and tells how it kept
+// up in the end.
+func (g *Gate) served(t *Ticket) pace {
+	p, _ := g.pace(t)
+	switch {
+	case t.reader.taken == nil:
+		return unpaced
+	case p != fair:
+		return p
 	}
+	g.credit = min(g.credit+1, maxCredit)
+	r := &t.reader
+	if float64(r.moved) >= float64(r.waited)/float64(time.Second)*float64(g.cfg.MinReadRate) {
+		return quick
+	}
+	return fair
+}
+
+// fastFor is for how long after a client has come that is known to be fast
+// others leave room for such. One that is busy asks again within that.
+const fastFor = time.Second
+
+// lendable is how many bytes may be held by what waits for clients that are not
+// known to be fast. While fast ones come, as much is left to those as heavy
+// requests may hold that are worked on, so that they are served as if they were
+// alone. Slow ones would take all there is, merely by staying.
+func (g *Gate) lendable(procs int) int64 {
+	if g.fastAt == 0 || g.cfg.nanoseconds()-g.fastAt >= int64(fastFor) {
+		return g.cfg.Budget
+	}
+	return g.cfg.Budget - min(g.cfg.Budget/2, g.cfg.WorkingSet*int64(procs))
+}
+
+// lend books bytes of a request that waits for its client.
+func (g *Gate) lend(t *Ticket, bytes int64) {
+	if !t.fast {
+		g.lent += bytes
+	}
+}
+
+// KeptUp reports whether the client of a request that has left has taken it at
+// the rate that it should, or faster. It is not known of a request that was
+// light or not answered.
+func (t *Ticket) KeptUp() (yes, known bool) {
+	t.gate.mu.Lock()
+	defer t.gate.mu.Unlock()
+	return t.kept == quick, t.kept != unpaced
 }

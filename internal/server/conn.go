@@ -43,6 +43,10 @@ type Conn struct {
 	readStall time.Duration
 	uploading atomic.Bool // upload is not noUpload; written with mu held
 
+	// Mark is for those who handle the connection's requests. Here it has no
+	// meaning.
+	Mark atomic.Bool
+
 	observed atomic.Bool
 	watch    watch
 	sent     atomic.Int64 // bytes

@@ -19,7 +19,8 @@ const (
 // unsentMost is how much a socket takes beyond what is on its way. Without a
 // limit Linux lets it grow to 4 MB (tcp_wmem) for a client that does not read:
 // that much is encoded for nobody, and held by the kernel where no budget sees
-// it. See BenchmarkUnsent for what less of it costs.
+// it. A client that reads is not held up: sixteen of them took as many responses
+// of 18 MB from one core on loopback as without it, and as with 512 KB.
 const unsentMost = 1 << 20
 
 // limitUnsent makes a write wait sooner.
