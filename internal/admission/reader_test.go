@@ -333,3 +333,119 @@ func TestARequestThatReadsAndWritesAtOnceWaitsOnce(t *testing.T) {
 	}
 	a.Abandon()
 }
+
+// visitFast is visit for a client that is known to be fast.
+func (w *world) visitFast(r *Route) *visit {
+	v := &visit{w: w, done: make(chan struct{})}
+	go func() {
+		defer close(v.done)
+		v.t, v.err = w.Enter(background, r, true)
+	}()
+	synctest.Wait()
+	return v
+}
+
+func TestRoomIsLeftToClientsKnownToBeFast(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, _ := slowWorld(t)
+		w.procs.Store(1) // a working set of 40 MiB
+		r := w.known("r20", 20*mib)
+		var slow []*reading
+		for range 3 { // what is left of the budget of 100 MiB
+			slow = append(slow, w.read(w.in(r), mib))
+		}
+		time.Sleep(time.Second)
+		first := w.visitFast(r).mustBeIn("there is room")
+		v := w.visit(background, r)
+		v.mustWait("the rest is left to fast ones")
+		second := w.visitFast(r).mustBeIn("it is fast, and may overtake who could not enter")
+		third := w.visitFast(r)
+		third.mustWait("all is used up")
+		first.Abandon()
+		third.mustBeIn("of those who wait it is the one that may").Abandon()
+		second.Abandon()
+		v.mustWait("a fast one has only just been here")
+		time.Sleep(2 * fastFor)
+		v.mustBeIn("they come no more").Abandon()
+		for _, a := range slow {
+			if a.cut.Load() {
+				t.Error("one that is not slow was cut")
+			}
+			a.end()
+		}
+	})
+}
+
+func TestWhoHasStoppedIsCutForThoseWhoMayNotUseWhatIsLeftToFastOnes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, _ := slowWorld(t)
+		w.procs.Store(1)
+		r := w.known("r20", 20*mib)
+		a, b, c := w.read(w.in(r), 0), w.read(w.in(r), mib), w.read(w.in(r), mib)
+		time.Sleep(time.Second)
+		w.visitFast(r).mustBeIn("there is room").Abandon()
+		v := w.visit(background, r)
+		v.mustWait("the rest is left to fast ones")
+		for range 2 * stopsFor / (fastFor / 2) {
+			w.visitFast(r).mustBeIn("room is left to it").Abandon()
+			time.Sleep(fastFor / 2)
+		}
+		want(t, "after a while", map[*reading]bool{a: true, b: false, c: false})
+		a.end()
+		v.mustBeIn("it has left").Abandon()
+		b.end()
+		c.end()
+	})
+}
+
+func TestKeptUp(t *testing.T) {
+	for _, tt := range []struct {
+		name       string
+		serve      func(w *world, r *Route) *Ticket
+		yes, known bool
+	}{
+		{"a fast client", func(w *world, r *Route) *Ticket {
+			a := w.read(w.in(r), mib)
+			time.Sleep(time.Second)
+			a.end()
+			return a.t
+		}, true, true},
+		{"one that was never waited for", func(w *world, r *Route) *Ticket {
+			a := w.in(r)
+			a.WaitsFor(func() int64 { return 0 }, func() {})
+			a.Leave(45*mib, 0)
+			return a
+		}, true, true},
+		{"one that is slow, after however short a time", func(w *world, r *Route) *Ticket {
+			a := w.read(w.in(r), 99*kib)
+			time.Sleep(time.Second)
+			a.end()
+			return a.t
+		}, false, true},
+		{"a slow one", func(w *world, r *Route) *Ticket {
+			a := w.read(w.in(r), 10*kib)
+			time.Sleep(time.Minute)
+			a.end()
+			return a.t
+		}, false, true},
+		{"one that is not watched", func(w *world, r *Route) *Ticket {
+			a := w.in(r)
+			a.Leave(45*mib, 0)
+			return a
+		}, false, false},
+		{"one that was not answered in full", func(w *world, r *Route) *Ticket {
+			a := w.read(w.in(r), mib)
+			a.t.Abandon()
+			return a.t
+		}, false, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w, r := slowWorld(t)
+				if yes, known := tt.serve(w, r).KeptUp(); yes != tt.yes || known != tt.known {
+					t.Errorf("%v, known %v; want %v, %v", yes, known, tt.yes, tt.known)
+				}
+			})
+		})
+	}
+}
