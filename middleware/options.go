@@ -139,16 +139,28 @@ func WithQueue(requests int, wait time.Duration) Option {
 }
 
 // WithMinReadRate sets how many bytes a second a client should take of a large
-// response. Nothing happens to one that takes less while there is room. But
-// when the memory budget is used up and requests wait for nothing else, the
-// slowest of these clients is cut (its connection is reset, and it sees a broken
-// response), if its response has waited for it for five seconds altogether.
-// Further ones follow as long as faster clients are served meanwhile: where all
-// are slow they keep their places. The default is DefaultMinReadRate; 0 cuts
-// nobody.
+// response, or send of the body of a request for one. Nothing happens to one
+// that is slower while there is room. But when the memory budget is used up and
+// requests wait for nothing else, as many clients are cut, the slowest first, as
+// hold what those who wait need. The connection of one that does not read is
+// reset, and it sees a broken response; where a body does not come, the
+// handler's read fails with os.ErrDeadlineExceeded. These may be cut:
 //
-// It is for HTTP/1 on connections from Run or Listener. On HTTP/2, where many
-// responses share a connection, nobody is cut.
+//   - clients that have moved nothing for a second while others waited (five
+//     where the kernel does not tell: elsewhere than on Linux on amd64 and arm64),
+//   - clients slower than the rate, once their requests have waited for them for
+//     five seconds altogether. Those above a 64th of it are cut only as long as
+//     faster clients are served meanwhile, 16 in advance: where all are slow they
+//     keep their places.
+//
+// A client that has taken a large response at this rate or faster is known to be
+// fast for as long as it keeps the connection. While such clients come, 48 MiB
+// per processor, but at most half of the budget, are left to them by requests
+// that wait for other clients.
+//
+// The default is DefaultMinReadRate; 0 cuts nobody. It is for connections from
+// Run or Listener. On HTTP/2, where many responses share a connection, only
+// bodies are cut.
 func WithMinReadRate(bytes int64) Option { return func(c *config) { c.minReadRate = bytes } }
 
 // WithExempt lets requests to these routes pass without admission. Routes are
