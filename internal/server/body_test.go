@@ -53,7 +53,7 @@ func eachUpload(t *testing.T, cfg Config, h http.HandlerFunc, test func(*testing
 			r := start(t, cfg, h, adjusts...)
 			client := newClient(t, trust, tt.http2)
 			test(t, r, func(path string, size int) *posted {
-				ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+				ctx, cancel := context.WithTimeout(context.Background(), patience)
 				from, to := io.Pipe()
 				req, err := http.NewRequestWithContext(ctx, "POST", scheme+"://"+r.addr+path, from)
 				if err != nil {
@@ -129,9 +129,7 @@ func TestBody_ThatStallsFailsAndIsAnswered(t *testing.T) {
 	}
 	eachUpload(t, readStall(stall), h, func(t *testing.T, r *running, post func(string, int) *posted) {
 		u := post("/", len(large))
-		if _, err := u.Write(page); err != nil {
-			t.Fatal(err)
-		}
+		u.Write(page) // or as much as comes in time, on a busy machine
 		if err := await(t, ended, "the handler"); !errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Errorf("the handler's read: %v, want a timeout", err)
 		}
@@ -173,17 +171,20 @@ func TestBody_ThatIsSlowButSteadyArrives(t *testing.T) {
 
 // What waits for the client without a body that arrives, nobody ends.
 func TestBody_LimitEndsWithTheBody(t *testing.T) {
-	const stall = 400 * time.Millisecond
+	const (
+		stall = time.Second
+		pause = stall + stall/4
+	)
 	h := func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/late" {
-			time.Sleep(2 * stall) // the client has sent all, and is not to blame
+			time.Sleep(pause) // the client has sent all, and is not to blame
 		}
 		n, err := io.Copy(io.Discard, r.Body)
 		if r.URL.Path == "/events" {
 			w.WriteHeader(200)
 			http.NewResponseController(w).Flush()
 			select {
-			case <-time.After(2 * stall):
+			case <-time.After(pause):
 			case <-r.Context().Done():
 				t.Error("the request was ended")
 			}
@@ -198,7 +199,7 @@ func TestBody_LimitEndsWithTheBody(t *testing.T) {
 			if _, body := u.answer(t); body != fmt.Sprint(len(page), nil) {
 				t.Errorf("%s: %q", path, body)
 			}
-			time.Sleep(2 * stall) // the connection is kept, and idle
+			time.Sleep(pause) // the connection is kept, and idle
 		}
 		if n := r.open(); n != 1 {
 			t.Errorf("%d connections, want the first still", n)
@@ -277,7 +278,7 @@ func TestBody_DeadlineOfAHandlerWins(t *testing.T) {
 		{"a later one lets the client rest", time.Minute, 0, false},
 		{"none lets it rest for ever", 0, 0, false},
 		{"an earlier one comes first", time.Millisecond, 0, true},
-		{"the server's own is for all of the body", -1, 10 * time.Second, false},
+		{"the server's own is for all of the body", -1, patience, false},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

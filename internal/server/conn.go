@@ -19,9 +19,10 @@ import (
 // clock nor a system call, and 18 MB in one Write need not be cut into pieces.
 //
 // Trying again is what tells a slow client from one that has stopped. The
-// kernel wakes a blocked writer only once a third of the send buffer is free,
-// and on Linux that buffer grows to 4 MB (tcp_wmem): a client that reads
-// 20 KB/s takes a minute to wake it. But the kernel takes more from who asks as
+// kernel wakes a blocked writer only once a quarter of a megabyte has gone, half
+// of what may lie unsent (socket_linux.go), or elsewhere a third of the send
+// buffer, which may have megabytes: a client that reads 20 KB/s takes from 12 s
+// to a minute to wake it. But the kernel takes more from who asks as
 // soon as anything is free. What the client's own kernel buffers counts as
 // read, and it tells of room a sixteenth of its buffer at a time.
 //
