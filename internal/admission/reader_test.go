@@ -202,8 +202,10 @@ func TestWhereAllAreSlowMostMayFinish(t *testing.T) {
 		if !serve(10*kib) || serve(10*kib) {
 			t.Error("a fast one has been served: that is worth one that is cut, not more")
 		}
-		if !serve(kib) || !serve(kib) {
-			t.Error("one that would take hours was not cut, though that costs nothing")
+		for range 2 {
+			if !serve(kib) {
+				t.Error("one that would take hours was not cut, though that costs nothing")
+			}
 		}
 		if got := w.Stats().Cut; got != maxCredit+3 {
 			t.Errorf("%d were cut", got)
