@@ -182,14 +182,15 @@ func observe(t *admission.Ticket, conn *server.Conn, from io.Reader) (end func()
 	if conn == nil && body == nil {
 		return func() {}
 	}
-	t.WaitsFor(func() (bytes int64) {
+	t.WaitsFor(func() (bytes int64, exact bool) {
+		exact = true
 		if conn != nil {
-			bytes += conn.Taken()
+			bytes, exact = conn.Taken()
 		}
 		if body != nil {
 			bytes += body.Received()
 		}
-		return bytes
+		return bytes, exact
 	}, func() {
 		if (conn == nil || !conn.CutWrite(t)) && body != nil {
 			body.Cut(t)

@@ -62,7 +62,7 @@ func New(opts ...Option) (*Guard, error) {
 		MaxWait:     cfg.maxWait,
 		MinReadRate: cfg.minReadRate,
 		ReadsFor:    cfg.readsFor,
-		StopsFor:    cfg.stopsFor,
+		StopsFor:    stopsFor,
 		Backlog:     enc.Backlog,
 	})
 	return g, nil

@@ -48,17 +48,11 @@ const (
 	// kernel does not tell, a write that waits says how far it has come after
 	// 512 KB, or an eighth of the write stall.
 	readsFor = 5 * time.Second
+	// stopsFor is for how long a client may take nothing while others wait before
+	// it counts as one that has stopped. A lost packet comes again after 0.2 s, or
+	// within a second if that is lost too.
+	stopsFor = time.Second
 )
-
-// stopsFor is for how long a client may take nothing while others wait before it
-// counts as one that has stopped. A lost packet comes again after 0.2 s, or
-// within a second if that is lost too.
-func stopsFor() time.Duration {
-	if server.TakenIsExact {
-		return time.Second
-	}
-	return readsFor
-}
 
 type config struct {
 	budget      int64
@@ -66,7 +60,6 @@ type config struct {
 	maxWait     time.Duration
 	minReadRate int64
 	readsFor    time.Duration
-	stopsFor    time.Duration
 	exempt      map[string]bool
 	encoder     []encoder.Option
 	warm        []any
@@ -91,7 +84,6 @@ func defaults() config {
 		maxWait:     DefaultMaxWait,
 		minReadRate: DefaultMinReadRate,
 		readsFor:    readsFor,
-		stopsFor:    stopsFor(),
 		exempt:      map[string]bool{},
 		server:      server.Defaults(),
 		log:         slog.New(slog.DiscardHandler),
@@ -146,8 +138,9 @@ func WithQueue(requests int, wait time.Duration) Option {
 // reset, and it sees a broken response; where a body does not come, the
 // handler's read fails with os.ErrDeadlineExceeded. These may be cut:
 //
-//   - clients that have moved nothing for a second while others waited (five
-//     where the kernel does not tell: elsewhere than on Linux on amd64 and arm64),
+//   - clients that have moved nothing for a second while others waited (five,
+//     where the kernel does not tell: elsewhere than on Linux on amd64 and arm64,
+//     and if a listener's connections hide their sockets),
 //   - clients slower than the rate, once their requests have waited for them for
 //     five seconds altogether. Those above a 64th of it are cut only as long as
 //     faster clients are served meanwhile, 16 in advance: where all are slow they

@@ -19,5 +19,6 @@
 // Responses that wait for slow clients hold their bytes meanwhile, and so do
 // requests whose clients have not sent all. When these are all that keeps others
 // out, clients that have stopped are cut, and the slowest of the others, as long
-// as faster ones are served (reader.go).
+// as faster ones are served. Room is left to clients that are known to be fast
+// (reader.go).
 package admission

@@ -34,7 +34,7 @@ type Config struct {
 	MaxWait     time.Duration // for how long
 	MinReadRate int64         // bytes a second; a client that takes less may be cut when the budget is used up
 	ReadsFor    time.Duration // for how long its request must have waited for it before, altogether
-	StopsFor    time.Duration // or for how long it must have taken nothing
+	StopsFor    time.Duration // or for how long it must have moved nothing, if that is exactly known
 	Backlog     func() int    // how many encodes wait for a worker
 	procs       func() int
 	runnable    func() int64
@@ -643,14 +643,13 @@ func (g *Gate) next(s signals) verdict {
 // they wait so long that the first are going to give up anyway. With onlyFast
 // the others do not count.
 func (g *Gate) ends(r *Route, now int64, onlyFast bool) (first, last *waiter) {
-	for _, w := range r.waiters {
-		if onlyFast && !w.fast {
-			continue
+	first, last = r.waiters[0], r.waiters[len(r.waiters)-1]
+	if onlyFast {
+		isFast := func(w *waiter) bool { return w.fast }
+		first = r.waiters[slices.IndexFunc(r.waiters, isFast)]
+		for i := len(r.waiters) - 1; !last.fast; i-- {
+			last = r.waiters[i]
 		}
-		if first == nil {
-			first = w
-		}
-		last = w
 	}
 	if now-first.since > int64(g.cfg.MaxWait)/2 {
 		return last, first

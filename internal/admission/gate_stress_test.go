@@ -131,7 +131,7 @@ func TestLimitsHoldUnderARandomLoad(t *testing.T) {
 				case err == nil:
 					entered.Add(1)
 					if rnd.IntN(2) == 0 {
-						a.WaitsFor(func() int64 { return 0 }, func() {})
+						a.WaitsFor(func() (int64, bool) { return 0, true }, func() {})
 						a.WaitBegin(1)
 						check()
 						now.Add(rnd.Int64N(int64(2 * readsFor)))

@@ -10,8 +10,8 @@ import (
 // take what is answered, or to send what is asked. It is guarded by the gate's
 // mu.
 type reader struct {
-	taken func() int64 // bytes that it has taken and sent; nil if nobody knows
-	cut   func()       // breaks its connection if the request still waits
+	taken func() (bytes int64, exact bool) // that it has taken and sent; nil if nobody knows
+	cut   func()                           // breaks its connection if the request still waits
 
 	waited, moved int64 // in all waits that are over: nanoseconds, and bytes moved meanwhile
 	since, from   int64 // of the one that goes on: when it began, and taken at that time
@@ -31,11 +31,12 @@ const (
 	looksEvery = 200 * time.Millisecond
 )
 
-// WaitsFor tells who reads the response and sends the request: taken is how many
-// bytes the connection has moved, and only grows; cut breaks it off if it is
-// still this request that waits for it, and comes from a goroutine of the
-// gate's. To be called before anything is read or written.
-func (t *Ticket) WaitsFor(taken func() int64, cut func()) {
+// WaitsFor tells who reads the response and sends the request. taken is how many
+// bytes the connection has moved, which only grows, and exact whether that
+// follows the client at once. cut breaks it off if it is still this request that
+// waits for it, and comes from a goroutine of the gate's. To be called before
+// anything is read or written.
+func (t *Ticket) WaitsFor(taken func() (bytes int64, exact bool), cut func()) {
 	t.gate.mu.Lock()
 	defer t.gate.mu.Unlock()
 	t.reader.taken, t.reader.cut = taken, cut
@@ -48,12 +49,14 @@ func (g *Gate) waits(t *Ticket, begins bool) {
 	case r.taken == nil:
 	case begins:
 		g.readers[t] = struct{}{}
-		r.since, r.from = g.cfg.nanoseconds(), r.taken()
+		r.since = g.cfg.nanoseconds()
+		r.from, _ = r.taken()
 		r.seenAt = 0
 	default:
 		delete(g.readers, t)
 		r.waited += g.cfg.nanoseconds() - r.since
-		r.moved += r.taken() - r.from
+		taken, _ := r.taken()
+		r.moved += taken - r.from
 	}
 }
 
@@ -74,11 +77,12 @@ func (g *Gate) pace(t *Ticket) (p pace, rate int64) {
 	r := &t.reader
 	waited, moved := r.waited, r.moved
 	if _, waits := g.readers[t]; waits {
-		now, taken := g.cfg.nanoseconds(), r.taken()
+		now := g.cfg.nanoseconds()
+		taken, exact := r.taken()
 		if taken != r.seen || r.seenAt == 0 {
 			r.seen, r.seenAt = taken, now
 		}
-		if now-r.seenAt >= int64(g.cfg.StopsFor) {
+		if now-r.seenAt >= int64(g.cfg.StopsFor) && (exact || now-r.seenAt >= int64(g.cfg.ReadsFor)) {
 			return stopped, 0
 		}
 		waited += now - r.since

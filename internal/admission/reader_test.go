@@ -9,11 +9,12 @@ import (
 
 // reading is a response of 45 MiB to a client that reads at a steady rate.
 type reading struct {
-	w    *world
-	t    *Ticket
-	rate int64 // bytes a second
-	from time.Time
-	cut  atomic.Bool
+	w     *world
+	t     *Ticket
+	rate  int64 // bytes a second
+	from  time.Time
+	cut   atomic.Bool
+	vague bool // sent lags behind
 }
 
 // read has a response wait for its client from now on.
@@ -25,8 +26,8 @@ func (w *world) read(a *Ticket, rate int64) *reading {
 }
 
 // sent is what its connection has taken, of this response and of earlier ones.
-func (r *reading) sent() int64 {
-	return 7*mib + int64(time.Since(r.from).Seconds()*float64(r.rate))
+func (r *reading) sent() (bytes int64, exact bool) {
+	return 7*mib + int64(time.Since(r.from).Seconds()*float64(r.rate)), !r.vague
 }
 
 // end is what a handler does whose writes are over, or fail.
@@ -159,10 +160,12 @@ func TestAClientIsGivenTimeToShowHowItReads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, r := slowWorld(t)
 		for _, tt := range []struct {
-			rate int64
-			time time.Duration
-		}{{10 * kib, readsFor}, {0, stopsFor}} {
+			rate  int64
+			vague bool
+			time  time.Duration
+		}{{10 * kib, false, readsFor}, {0, false, stopsFor}, {0, true, readsFor}} {
 			a, b := w.read(w.in(r), tt.rate), w.in(r)
+			a.vague = tt.vague
 			v := w.visit(background, r)
 			time.Sleep(tt.time - time.Millisecond)
 			want(t, "at first", map[*reading]bool{a: false})
@@ -414,7 +417,7 @@ func TestKeptUp(t *testing.T) {
 		}, true, true},
 		{"one that was never waited for", func(w *world, r *Route) *Ticket {
 			a := w.in(r)
-			a.WaitsFor(func() int64 { return 0 }, func() {})
+			a.WaitsFor(func() (int64, bool) { return 0, true }, func() {})
 			a.Leave(45*mib, 0)
 			return a
 		}, true, true},

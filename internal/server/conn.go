@@ -81,12 +81,14 @@ func (c *Conn) NetConn() net.Conn { return c.Conn }
 func (c *Conn) Sent() int64 { return c.sent.Load() }
 
 // Taken is how many bytes the client has taken of what was written, as far as
-// its kernel has told ours. Where TakenIsExact is false it is Sent.
-func (c *Conn) Taken() int64 {
+// its kernel has told ours. If ours does not tell us, because it is not Linux on
+// amd64 or arm64, or the listener's connections hide their sockets, it is Sent,
+// and exact is false.
+func (c *Conn) Taken() (n int64, exact bool) {
 	if n, ok := acked(c.Conn); ok {
-		return n
+		return n, true
 	}
-	return c.Sent()
+	return c.Sent(), false
 }
 
 // longWrite is how much is given to the kernel before other goroutines get a

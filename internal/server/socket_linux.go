@@ -8,9 +8,6 @@ import (
 	"unsafe"
 )
 
-// TakenIsExact tells whether Conn.Taken follows the client at once.
-const TakenIsExact = true
-
 const (
 	tcpNotSentLowat = 25  // TCP_NOTSENT_LOWAT of linux/tcp.h
 	bytesAcked      = 120 // where tcpi_bytes_acked is in struct tcp_info, since Linux 4.1
@@ -30,7 +27,7 @@ func limitUnsent(nc net.Conn) {
 	})
 }
 
-// acked is how many bytes the peer has acknowledged.
+// acked is how many bytes the peer has acknowledged, if nc is a TCP socket.
 func acked(nc net.Conn) (n int64, ok bool) {
 	control(nc, func(fd uintptr) {
 		var info [bytesAcked + 8]byte
@@ -45,7 +42,7 @@ func acked(nc net.Conn) (n int64, ok bool) {
 }
 
 func control(nc net.Conn, f func(fd uintptr)) {
-	if c, ok := nc.(*net.TCPConn); ok {
+	if c, ok := nc.(syscall.Conn); ok {
 		if raw, err := c.SyscallConn(); err == nil {
 			raw.Control(f)
 		}

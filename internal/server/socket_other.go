@@ -4,9 +4,6 @@ package server
 
 import "net"
 
-// TakenIsExact tells whether Conn.Taken follows the client at once.
-const TakenIsExact = false
-
 func limitUnsent(net.Conn) {}
 
 func acked(net.Conn) (int64, bool) { return 0, false }
