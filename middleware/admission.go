@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"runtime/debug"
@@ -81,6 +82,11 @@ func (w *writer) leave(ctx context.Context) {
 		return
 	}
 	w.ticket.Leave(max(int64(w.Size()), w.json, 0), w.pooled)
+	if conn := connection(w.c.Request); conn != nil {
+		if fast, known := w.ticket.KeptUp(); known {
+			conn.Mark.Store(fast)
+		}
+	}
 }
 
 // request is the one that is answered, as the app has left it.
@@ -134,19 +140,16 @@ func (g *Guard) route(method, path string) *admission.Route {
 func (g *Guard) admit(c *gin.Context, route *admission.Route) {
 	w := &writer{ResponseWriter: c.Writer, guard: g, c: c}
 	if route != nil {
-		t, err := g.gate.Enter(c.Request.Context(), route)
+		conn := connection(c.Request)
+		t, err := g.gate.Enter(c.Request.Context(), route, conn != nil && conn.Mark.Load())
 		if err != nil {
 			g.shed(c, err)
 			return
 		}
 		w.ticket = t
 		defer w.leave(c.Request.Context())
-		if t.Heavy() && c.Request.ProtoMajor == 1 {
-			if conn := server.FromContext(c.Request.Context()); conn != nil {
-				t.ReadBy(conn.Sent, func() { conn.CutWrite(t) })
-				conn.SetObserver(t)
-				defer conn.SetObserver(nil)
-			}
+		if t.Heavy() {
+			defer observe(t, conn, c.Request.Body)()
 		}
 	}
 	returned := false
@@ -161,6 +164,52 @@ func (g *Guard) admit(c *gin.Context, route *admission.Route) {
 		g.fail(c)
 	}
 	returned = true
+}
+
+// connection is the one that the request has for itself, nil if there is none.
+func connection(r *http.Request) *server.Conn {
+	if r.ProtoMajor != 1 {
+		return nil
+	}
+	return server.FromContext(r.Context())
+}
+
+// observe tells the gate when a request waits for its client, until the function
+// returned is called: for it to take what is written, on HTTP/1, and to send
+// the request's body.
+func observe(t *admission.Ticket, conn *server.Conn, from io.Reader) (end func()) {
+	body, _ := from.(*server.Body)
+	if conn == nil && body == nil {
+		return func() {}
+	}
+	t.WaitsFor(func() (bytes int64, exact bool) {
+		exact = true
+		if conn != nil {
+			bytes, exact = conn.Taken()
+		}
+		if body != nil {
+			bytes += body.Received()
+		}
+		return bytes, exact
+	}, func() {
+		if (conn == nil || !conn.CutWrite(t)) && body != nil {
+			body.Cut(t)
+		}
+	})
+	if conn != nil {
+		conn.SetObserver(t)
+	}
+	if body != nil {
+		body.SetObserver(t)
+	}
+	return func() {
+		if conn != nil {
+			conn.SetObserver(nil)
+		}
+		if body != nil {
+			body.SetObserver(nil)
+		}
+	}
 }
 
 // rescue makes a panic a 500 while that is still possible, and otherwise a

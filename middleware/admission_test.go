@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/gin-gonic/gin"
+
+	"github.com/probelane/probelane/internal/server"
 )
 
 // ask sends a request on a connection of its own, and leaves its response
@@ -72,7 +74,27 @@ func TestASlowClientIsLeftAloneWhileThereIsRoom(t *testing.T) {
 	if st := s.guard.Stats(); st.Cut != 0 {
 		t.Errorf("%+v", st)
 	}
+	// Now it reads as others do: through so small a buffer that takes long.
+	_ = c.(*net.TCPConn).SetReadBuffer(4 << 20)
+	_ = c.SetDeadline(time.Now().Add(deadline))
 	if _, err := io.CopyN(io.Discard, c, size); err != nil {
 		t.Errorf("the rest of a response that was left alone: %v", err)
+	}
+}
+
+func TestAConnectionIsKnownByHowItReads(t *testing.T) {
+	const size = 4 << 20
+	marks := make(chan bool, 1)
+	r := gin.New()
+	r.GET("/big", func(c *gin.Context) {
+		marks <- server.FromContext(c.Request.Context()).Mark.Load()
+		c.JSON(200, strings.Repeat("x", size))
+	})
+	s := serve(t, r, WithMinReadRate(1))
+	for i, want := range []bool{false, true, true} { // on one connection
+		s.wantStatus("/big", http.StatusOK)
+		if got := await(t, marks); got != want {
+			t.Errorf("request %d: known to be fast: %v", i, got)
+		}
 	}
 }

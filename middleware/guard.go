@@ -75,6 +75,7 @@ func New(opts ...Option) (*Guard, error) {
 		MaxWait:     cfg.maxWait,
 		MinReadRate: cfg.minReadRate,
 		ReadsFor:    cfg.readsFor,
+		StopsFor:    stopsFor,
 		Backlog:     enc.Backlog,
 	})
 	return g, nil

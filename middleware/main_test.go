@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 }
 
 // deadline bounds everything that a test waits for.
-const deadline = 20 * time.Second
+const deadline = time.Minute
 
 // served is an engine that a guard serves on loopback.
 type served struct {

@@ -46,10 +46,15 @@ const (
 	// DefaultOverloadDwell is for probers that notice within a few seconds: a
 	// readiness probe with a period of 2 s and a threshold of 1.
 	DefaultOverloadDwell = 10 * time.Second
-	// readsFor is how long a response must have waited for its client, in all,
-	// before the client's rate is known: a write that waits tells how far it has
-	// come after 512 KB, or an eighth of the write stall.
+	// readsFor is how long a request must have waited for its client, in all,
+	// before the client's rate is known. A connection begins slowly, and where the
+	// kernel does not tell, a write that waits says how far it has come after
+	// 512 KB, or an eighth of the write stall.
 	readsFor = 5 * time.Second
+	// stopsFor is for how long a client may take nothing while others wait before
+	// it counts as one that has stopped. A lost packet comes again after 0.2 s, or
+	// within a second if that is lost too.
+	stopsFor = time.Second
 )
 
 type config struct {
@@ -144,16 +149,29 @@ func WithQueue(requests int, wait time.Duration) Option {
 }
 
 // WithMinReadRate sets how many bytes a second a client should take of a large
-// response. Nothing happens to one that takes less while there is room. But
-// when the memory budget is used up and requests wait for nothing else, the
-// slowest of these clients is cut (its connection is reset, and it sees a broken
-// response), if its response has waited for it for five seconds altogether.
-// Further ones follow as long as faster clients are served meanwhile: where all
-// are slow they keep their places. The default is DefaultMinReadRate; 0 cuts
-// nobody.
+// response, or send of the body of a request for one. Nothing happens to one
+// that is slower while there is room. But when the memory budget is used up and
+// requests wait for nothing else, as many clients are cut, the slowest first, as
+// hold what those who wait need. The connection of one that does not read is
+// reset, and it sees a broken response; where a body does not come, the
+// handler's read fails with os.ErrDeadlineExceeded. These may be cut:
 //
-// It is for HTTP/1 on connections from Run or Listener. On HTTP/2, where many
-// responses share a connection, nobody is cut.
+//   - clients that have moved nothing for a second while others waited (five,
+//     where the kernel does not tell: elsewhere than on Linux on amd64 and arm64,
+//     and if a listener's connections hide their sockets),
+//   - clients slower than the rate, once their requests have waited for them for
+//     five seconds altogether. Those above a 64th of it are cut only as long as
+//     faster clients are served meanwhile, 16 in advance: where all are slow they
+//     keep their places.
+//
+// A client that has taken a large response at this rate or faster is known to be
+// fast for as long as it keeps the connection. While such clients come, 48 MiB
+// per processor, but at most half of the budget, are left to them by requests
+// that wait for other clients.
+//
+// The default is DefaultMinReadRate; 0 cuts nobody. It is for connections from
+// Run or Listener. On HTTP/2, where many responses share a connection, only
+// bodies are cut.
 func WithMinReadRate(bytes int64) Option { return func(c *config) { c.minReadRate = bytes } }
 
 // WithExempt lets requests to these routes pass without admission. Routes are
@@ -243,6 +261,20 @@ func WithIdleTimeout(d time.Duration) Option { return func(c *config) { c.server
 // downloads. The default is 30 s; 0 waits for ever, and negative values are
 // errors.
 func WithWriteStall(d time.Duration) Option { return func(c *config) { c.server.WriteStall = d } }
+
+// WithReadStall sets how long a client may send nothing of a request's body
+// while the handler reads it. The read then fails with os.ErrDeadlineExceeded;
+// the handler can still answer, and an HTTP/1 connection is closed afterwards.
+// It replaces http.Server's ReadTimeout, which cuts long uploads, and does not
+// apply to HTTP/1 where that is set. A handler that wants another limit, or none
+// because it converses with its client, sets it with
+// http.ResponseController.SetReadDeadline on HTTP/1; on HTTP/2 CONNECT and gRPC
+// have none. The default is 30 s; 0 waits for ever, and negative values are
+// errors.
+//
+// A client that sends a little now and then is another matter: see
+// WithMinReadRate.
+func WithReadStall(d time.Duration) Option { return func(c *config) { c.server.ReadStall = d } }
 
 // WithDrain sets how long a server that is told to stop goes on accepting
 // connections, with readiness at 503 and "Connection: close" on every

@@ -5,8 +5,9 @@
 // queue behind it, a health probe included. So requests wait outside, where
 // they cost a goroutine, and enter as fast as others finish.
 //
-// Room is what a floor of requests always finds. Beyond the floor there is
-// room while few goroutines wait for a processor, nobody waits for the encoder,
+// Room is what a floor of requests always finds, as long as memory allows not
+// counting those that wait for their clients. Beyond the floor there is room
+// while few goroutines wait for a processor, nobody waits for the encoder,
 // and the bytes that the requests are going to hold fit a budget. Handlers that
 // wait for a database are therefore hardly ever kept back; handlers that burn
 // processor time or hold large values are.
@@ -15,7 +16,9 @@
 // have weighed before, and from how much the process has lately allocated for
 // every byte it answered.
 //
-// Responses that wait for slow clients hold their bytes meanwhile. When these
-// are all that keeps others out, the slowest client is cut, as long as faster
-// ones are served (reader.go).
+// Responses that wait for slow clients hold their bytes meanwhile, and so do
+// requests whose clients have not sent all. When these are all that keeps others
+// out, clients that have stopped are cut, and the slowest of the others, as long
+// as faster ones are served. Room is left to clients that are known to be fast
+// (reader.go).
 package admission

@@ -33,7 +33,8 @@ type Config struct {
 	MaxWaiting  int           // requests that may wait
 	MaxWait     time.Duration // for how long
 	MinReadRate int64         // bytes a second; a client that takes less may be cut when the budget is used up
-	ReadsFor    time.Duration // for how long its response must have waited for it before, altogether
+	ReadsFor    time.Duration // for how long its request must have waited for it before, altogether
+	StopsFor    time.Duration // or for how long it must have moved nothing, if that is exactly known
 	Backlog     func() int    // how many encodes wait for a worker
 	procs       func() int
 	runnable    func() int64
@@ -56,6 +57,8 @@ type Gate struct {
 	unknownFrom int64 // bytes allocated when it was last looked at whether they are many
 	unknownAt   int64 // when that was, in nanoseconds
 	heavies     int   // heavy requests in flight
+	idle        int   // requests in flight that wait for their clients
+	lent        int64 // bytes of heavy requests that wait for clients not known to be fast
 	working     int64 // bytes of heavy requests that are not just waiting for their clients
 	ledger      int64 // bytes of all requests in flight
 	queued      []*Route
@@ -64,10 +67,12 @@ type Gate struct {
 	closed      bool
 	passed      int64 // the last route's, before it was let in
 
-	readers map[*Ticket]struct{} // that wait for their clients, if those can be cut
-	credit  int                  // how many may be
-	leaving int                  // of those that were cut, not gone yet
-	cutAt   int64                // when the last one was
+	readers  map[*Ticket]struct{} // that wait for their clients, if those can be cut
+	credit   int                  // how many may be
+	leaving  int64                // bytes of those that were cut and have not gone yet
+	cutAt    int64                // when the last one was
+	lookedAt int64                // when it was last looked whom to cut
+	fastAt   int64                // when a client came that is known to be fast
 
 	lastEntry int64 // when somebody who waited was let in
 	interval  int64 // between two of those, on average
@@ -107,13 +112,17 @@ func (g *Gate) Route(name string) *Route {
 }
 
 // Ticket is a request that was let in. Its methods are for the goroutine that
-// serves the request, except for WriteBegin and WriteEnd.
+// serves the request, except for WaitBegin and WaitEnd.
 type Ticket struct {
 	gate    *Gate
 	route   *Route
 	weight  int64 // guarded by the gate's mu; 0 once it has left
-	writing bool  // guarded by the gate's mu; waits for its client
+	waiting int   // guarded by the gate's mu; waits for its client, to read or to write
+	paused  int64 // guarded by the gate's mu; bytes allocated when it began to wait, if it is not built
+	others  int64 // guarded by the gate's mu; bytes allocated in such waits
 	left    bool  // guarded by the gate's mu
+	fast    bool  // its client was known to be
+	kept    pace  // how its client kept up, once it has left; guarded by the gate's mu
 	wasCut  bool  // its client's connection; guarded by the gate's mu
 	reader  reader
 	built   atomic.Bool
@@ -123,12 +132,13 @@ type Ticket struct {
 	grown   int64 // its share of what was allocated until it was built
 }
 
-// Enter lets a request in, at once or when there is room. The error is the
-// context's, ErrQueueFull, ErrTimeout or ErrClosed; the ticket is then nil.
-func (g *Gate) Enter(ctx context.Context, r *Route) (*Ticket, error) {
+// Enter lets a request in, at once or when there is room. fast is what KeptUp
+// has said of the client before. The error is the context's, ErrQueueFull,
+// ErrTimeout or ErrClosed; the ticket is then nil.
+func (g *Gate) Enter(ctx context.Context, r *Route, fast bool) (*Ticket, error) {
 	light := r.light.Load()
 	if light {
-		if t := g.passFloor(r); t != nil {
+		if t := g.passFloor(r, fast); t != nil {
 			return t, nil
 		}
 	}
@@ -138,11 +148,14 @@ func (g *Gate) Enter(ctx context.Context, r *Route) (*Ticket, error) {
 		g.mu.Unlock()
 		return nil, ErrClosed
 	}
-	v := g.room(r, s)
-	if v == roomy && (g.waiting == 0 || g.asleep && len(r.waiters) == 0) {
+	if fast && !light {
+		g.fastAt = g.cfg.nanoseconds()
+	}
+	v := g.room(r, s, fast)
+	if v == roomy && (g.waiting == 0 || g.asleep && (len(r.waiters) == 0 || fast && r.fast == 0)) {
 		// While the keeper sleeps there is room for nobody who waits, so that
 		// nobody is overtaken who could enter.
-		t := g.admit(r, s)
+		t := g.admit(r, s, fast)
 		g.mu.Unlock()
 		return t, nil
 	}
@@ -152,7 +165,7 @@ func (g *Gate) Enter(ctx context.Context, r *Route) (*Ticket, error) {
 		g.mu.Unlock()
 		return nil, ErrQueueFull
 	}
-	w := &waiter{ready: make(chan *Ticket, 1), route: r, since: now}
+	w := &waiter{ready: make(chan *Ticket, 1), route: r, fast: fast, since: now}
 	g.enqueue(w)
 	if v < full {
 		g.wake()
@@ -167,13 +180,13 @@ func (g *Gate) Enter(ctx context.Context, r *Route) (*Ticket, error) {
 
 // passFloor lets a light request in that needs no signals to be: most are, in
 // a process that is not flooded.
-func (g *Gate) passFloor(r *Route) *Ticket {
+func (g *Gate) passFloor(r *Route, fast bool) *Ticket {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.closed || g.waiting > 0 || g.inFlight >= g.cfg.Floor {
 		return nil
 	}
-	return g.admit(r, signals{})
+	return g.admit(r, signals{}, fast)
 }
 
 func (g *Gate) wait(ctx context.Context, w *waiter) (*Ticket, error) {
@@ -245,7 +258,7 @@ func (t *Ticket) Built(pooled int64) {
 	if t.left {
 		return // a handler that goes on after its request has ended
 	}
-	t.grown = (allocated - t.from) * 2 / int64(share)
+	t.grown = (allocated - t.from - t.others) * 2 / int64(share)
 	value := min(t.grown, maxGrowth*t.weight)
 	if t.unknown {
 		value = min(t.grown, g.cfg.WorkingSet)
@@ -309,7 +322,10 @@ func (t *Ticket) Outgrown(bytes int64) {
 
 // known ends a ticket's building.
 func (g *Gate) known(t *Ticket) {
-	g.building--
+	if t.paused == 0 {
+		g.building--
+	}
+	t.paused = 0
 	if t.unknown {
 		g.unknown--
 	}
@@ -323,8 +339,13 @@ const unknownFor = time.Second
 // book makes weight what a ticket holds.
 func (g *Gate) book(t *Ticket, weight int64) {
 	g.ledger += weight - t.weight
-	if !t.writing {
+	if t.waiting == 0 {
 		g.working += heavy(weight) - heavy(t.weight)
+	} else {
+		g.lend(t, heavy(weight)-heavy(t.weight))
+	}
+	if t.wasCut {
+		g.leaving += weight - t.weight
 	}
 	if heavy(t.weight) > 0 {
 		g.heavies--
@@ -343,30 +364,61 @@ func heavy(weight int64) int64 {
 	return weight
 }
 
-// WriteBegin says that the request now waits for its client, WriteEnd that it
-// no longer does. A request that waits needs no processor, so another one may
-// be worked on; what it holds stays on the ledger.
-func (t *Ticket) WriteBegin(int) { t.wait(true) }
-
-// WriteEnd is the other half of WriteBegin.
-func (t *Ticket) WriteEnd(int) { t.wait(false) }
-
-func (t *Ticket) wait(writing bool) {
-	g := t.gate
+// WaitBegin says that the request now waits for its client, to take what is
+// written or to send what is read, WaitEnd that it no longer does. A request
+// that waits needs no processor, so another one may be worked on; what it holds
+// stays on the ledger. One whose client has not sent all builds nothing
+// meanwhile, and what is allocated is not for it.
+func (t *Ticket) WaitBegin(int) {
+	g, allocated := t.gate, t.allocated()
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	switch {
-	case writing == t.writing:
-	case writing:
-		g.working -= heavy(t.weight)
-		g.wake()
-	default:
-		g.working += heavy(t.weight)
+	if t.waiting++; t.waiting > 1 {
+		return
 	}
-	if writing != t.writing {
-		g.waits(t, writing)
+	if t.left {
+		return
 	}
-	t.writing = writing
+	g.idle++
+	g.working -= heavy(t.weight)
+	g.lend(t, heavy(t.weight))
+	if allocated > 0 && !t.built.Load() {
+		t.paused = allocated
+		g.building--
+	}
+	g.waits(t, true)
+	g.wake()
+}
+
+// WaitEnd is the other half of WaitBegin.
+func (t *Ticket) WaitEnd(int) {
+	g, allocated := t.gate, t.allocated()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if t.waiting == 0 {
+		return
+	}
+	if t.waiting--; t.waiting > 0 || t.left {
+		return
+	}
+	g.idle--
+	g.working += heavy(t.weight)
+	g.lend(t, -heavy(t.weight))
+	if t.paused > 0 {
+		t.others += allocated - t.paused
+		t.paused = 0
+		g.building++
+	}
+	g.waits(t, false)
+}
+
+// allocated is what has been allocated in the process, or 0 if that does not
+// matter to the ticket any more.
+func (t *Ticket) allocated() int64 {
+	if t.from == 0 || t.built.Load() {
+		return 0
+	}
+	return t.gate.cfg.allocated()
 }
 
 // maxGrowth bounds what a response can have cost: so many bytes of heap for
@@ -389,7 +441,7 @@ func (t *Ticket) Leave(bytes, pooled int64) {
 		t.route.answered = false // what it cost is known now
 	}
 	if t.from > 0 {
-		g.served(t)
+		t.kept = g.served(t)
 		t.route.learn(min(t.grown, maxGrowth*bytes), pooled)
 	} else if bytes > lightWeight && !t.built.Load() {
 		// A light route has turned heavy. What it holds is measured next time.
@@ -415,10 +467,10 @@ func (g *Gate) leave(t *Ticket) {
 		g.known(t)
 	}
 	t.left = true
-	delete(g.readers, t)
-	if t.wasCut {
-		g.leaving--
+	if t.waiting > 0 {
+		g.idle--
 	}
+	delete(g.readers, t)
 	g.book(t, 0)
 	g.wake()
 }
@@ -467,7 +519,7 @@ const (
 	spent         // the same, and nothing but the budget is in the way
 )
 
-func (g *Gate) room(r *Route, s signals) verdict {
+func (g *Gate) room(r *Route, s signals, fast bool) verdict {
 	if g.inFlight < g.cfg.Floor {
 		return roomy
 	}
@@ -486,16 +538,17 @@ func (g *Gate) room(r *Route, s signals) verdict {
 	switch {
 	case isHeavy && g.working > 0 && g.working+weight > g.cfg.WorkingSet*int64(s.procs):
 		return full
-	case ledger > g.cfg.Budget && (!isHeavy || g.heavies > 0):
+	case ledger > g.cfg.Budget && (!isHeavy || g.heavies > 0),
+		isHeavy && !fast && g.lent > 0 && g.lent+weight > g.lendable(s.procs):
 		return spent
-	case s.backlog > 0, s.runnable > int64(g.cfg.Runnable*s.procs):
-		return busy
+	case s.backlog == 0 && s.runnable <= int64(g.cfg.Runnable*s.procs), g.inFlight-g.idle < g.cfg.Floor:
+		return roomy
 	}
-	return roomy
+	return busy
 }
 
-func (g *Gate) admit(r *Route, s signals) *Ticket {
-	t := &Ticket{gate: g, route: r}
+func (g *Gate) admit(r *Route, s signals, fast bool) *Ticket {
+	t := &Ticket{gate: g, route: r, fast: fast}
 	g.inFlight++
 	g.admitted++
 	g.book(t, r.weight())
@@ -526,18 +579,21 @@ func (g *Gate) keep() {
 		}
 		v := g.next(s)
 		g.asleep = v >= full
-		var slow *Ticket
+		sleep := unknownFor // what was unknown may be forgotten then
+		var cut []*Ticket
 		if v == spent {
-			slow = g.slowest()
+			if cut = g.toCut(s.procs); len(g.readers) > 0 {
+				sleep = looksEvery // clients turn out slow
+			}
 		}
 		g.mu.Unlock()
-		if slow != nil {
-			slow.reader.cut() // its leaving is the event
+		for _, t := range cut {
+			t.reader.cut() // its leaving is the event
 		}
 		if v >= full {
 			select {
 			case <-g.event:
-			case <-time.After(unknownFor): // what was unknown may be forgotten now, and clients turn out slow
+			case <-time.After(sleep):
 			}
 		} else {
 			runtime.Gosched()
@@ -551,18 +607,22 @@ func (g *Gate) keep() {
 func (g *Gate) next(s signals) verdict {
 	best := spent
 	var r *Route
+	onlyFast := false
 	for _, q := range g.queued {
-		v := g.room(q, s)
+		v, needed := g.room(q, s, false), false
+		if v != roomy && q.fast > 0 {
+			v, needed = g.room(q, s, true), true
+		}
 		best = min(best, v)
 		if v == roomy && (r == nil || q.passed < r.passed) {
-			r = q
+			r, onlyFast = q, needed
 		}
 	}
 	if r == nil {
 		return best
 	}
 	now := g.cfg.nanoseconds()
-	w, _ := g.ends(r, now)
+	w, _ := g.ends(r, now, onlyFast)
 	g.dequeue(w)
 	if g.lastEntry > 0 {
 		pace := now - g.lastEntry
@@ -574,15 +634,23 @@ func (g *Gate) next(s signals) verdict {
 	g.lastEntry = now
 	g.passed = max(g.passed, r.passed)
 	r.passed += r.weight() + lightWeight
-	w.ready <- g.admit(r, s)
+	w.ready <- g.admit(r, s, w.fast)
 	return roomy
 }
 
 // ends returns the waiter of a route whose turn comes first, and the one whose
 // turn comes last. They are let in as they came, or the other way round while
-// they wait so long that the first are going to give up anyway.
-func (g *Gate) ends(r *Route, now int64) (first, last *waiter) {
+// they wait so long that the first are going to give up anyway. With onlyFast
+// the others do not count.
+func (g *Gate) ends(r *Route, now int64, onlyFast bool) (first, last *waiter) {
 	first, last = r.waiters[0], r.waiters[len(r.waiters)-1]
+	if onlyFast {
+		isFast := func(w *waiter) bool { return w.fast }
+		first = r.waiters[slices.IndexFunc(r.waiters, isFast)]
+		for i := len(r.waiters) - 1; !last.fast; i-- {
+			last = r.waiters[i]
+		}
+	}
 	if now-first.since > int64(g.cfg.MaxWait)/2 {
 		return last, first
 	}
@@ -602,7 +670,7 @@ func (g *Gate) displace(r *Route, now int64) bool {
 	if len(most.waiters) <= len(r.waiters)+1 {
 		return false
 	}
-	_, w := g.ends(most, now)
+	_, w := g.ends(most, now, false)
 	g.shed++
 	g.turnAway(w, ErrQueueFull)
 	return true
@@ -622,6 +690,9 @@ func (g *Gate) enqueue(w *waiter) {
 		g.queued = append(g.queued, r)
 	}
 	r.waiters = append(r.waiters, w)
+	if w.fast {
+		r.fast++
+	}
 	if g.waiting++; g.waiting == 1 {
 		g.lastEntry = 0
 	}
@@ -635,6 +706,9 @@ func (g *Gate) dequeue(w *waiter) bool {
 		return false
 	}
 	r.waiters = slices.Delete(r.waiters, i, i+1)
+	if w.fast {
+		r.fast--
+	}
 	if len(r.waiters) == 0 {
 		g.queued = slices.DeleteFunc(g.queued, func(q *Route) bool { return q == r })
 	}

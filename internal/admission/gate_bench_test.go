@@ -28,7 +28,7 @@ func BenchmarkEnter(b *testing.B) {
 		r := g.Route("GET /")
 		r.learn(route.weight, 0)
 		visit := func(b *testing.B) {
-			t, err := g.Enter(context.Background(), r)
+			t, err := g.Enter(context.Background(), r, false)
 			if err != nil {
 				b.Fatal(err)
 			}

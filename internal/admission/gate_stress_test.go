@@ -34,7 +34,7 @@ func TestNobodyWhoHasRoomIsForgotten(t *testing.T) {
 							go cancel()
 						}
 						r := routes[rnd.IntN(len(routes))]
-						a, err := w.Enter(ctx, r)
+						a, err := w.Enter(ctx, r, false)
 						cancel()
 						if err != nil {
 							continue
@@ -62,9 +62,9 @@ func visitInside(w *world, a *Ticket, rnd *rand.Rand) {
 		case 1:
 			a.Built(rnd.Int64N(mib))
 		case 2:
-			a.WriteBegin(1)
+			a.WaitBegin(1)
 		case 3:
-			a.WriteEnd(1)
+			a.WaitEnd(1)
 		}
 		runtime.Gosched()
 	}
@@ -80,7 +80,7 @@ func TestLimitsHoldUnderARandomLoad(t *testing.T) {
 	var now atomic.Int64
 	w := newWorld(t, func(c *Config) {
 		c.MaxWaiting, c.MaxWait = 50, 2*time.Millisecond
-		c.MinReadRate, c.ReadsFor, c.nanoseconds = mib, readsFor, now.Load
+		c.MinReadRate, c.ReadsFor, c.StopsFor, c.nanoseconds = mib, readsFor, stopsFor, now.Load
 	})
 	routes := []*Route{w.known("light", kib), w.known("heavy", 10*mib), w.known("heavier", heaviest)}
 	// What is allocated stands still, so that requests only ever become lighter
@@ -125,19 +125,19 @@ func TestLimitsHoldUnderARandomLoad(t *testing.T) {
 				w.backlog.Store(rnd.Int64N(5) / 4)
 				w.procs.Store(1 + rnd.Int64N(2))
 				ctx, cancel := context.WithTimeout(background, time.Duration(rnd.Int64N(int64(4*time.Millisecond))))
-				a, err := w.Enter(ctx, routes[rnd.IntN(len(routes))])
+				a, err := w.Enter(ctx, routes[rnd.IntN(len(routes))], false)
 				check()
 				switch {
 				case err == nil:
 					entered.Add(1)
 					if rnd.IntN(2) == 0 {
-						a.ReadBy(func() int64 { return 0 }, func() {})
-						a.WriteBegin(1)
+						a.WaitsFor(func() (int64, bool) { return 0, true }, func() {})
+						a.WaitBegin(1)
 						check()
 						now.Add(rnd.Int64N(int64(2 * readsFor)))
 						runtime.Gosched()
 						if rnd.IntN(10) > 0 { // or it leaves meanwhile
-							a.WriteEnd(1)
+							a.WaitEnd(1)
 						}
 					}
 					if rnd.IntN(2) == 0 {
@@ -181,7 +181,7 @@ func TestAPlaceIsNotLostWhenLettingInAndLeavingCoincide(t *testing.T) {
 		ctx, cancel := context.WithCancelCause(background)
 		result := make(chan error, 1)
 		go func() {
-			a, err := w.Enter(ctx, r)
+			a, err := w.Enter(ctx, r, false)
 			if a != nil {
 				a.Abandon()
 			}
@@ -261,7 +261,7 @@ func TestCloseAndLettingInCoincide(t *testing.T) {
 		var wg sync.WaitGroup
 		for range 4 {
 			wg.Go(func() {
-				a, err := w.Enter(background, r)
+				a, err := w.Enter(background, r, false)
 				if a != nil {
 					a.Abandon()
 				} else if err != ErrClosed {

@@ -63,7 +63,9 @@ func (w *world) checkEmpty() {
 		"working":   w.working,
 		"ledger":    w.ledger,
 		"readers":   int64(len(w.readers)),
-		"leaving":   int64(w.leaving),
+		"leaving":   w.leaving,
+		"idle":      int64(w.idle),
+		"lent":      w.lent,
 	} {
 		if n != 0 {
 			w.t.Errorf("%s: %d at the end, want 0", what, n)
@@ -83,7 +85,7 @@ func (w *world) known(name string, weight int64) *Route {
 // in enters where there must be room.
 func (w *world) in(r *Route) *Ticket {
 	w.t.Helper()
-	t, err := w.Enter(context.Background(), r)
+	t, err := w.Enter(context.Background(), r, false)
 	if err != nil {
 		w.t.Fatalf("Enter: %v, want room", err)
 	}
@@ -121,7 +123,7 @@ func (w *world) visit(ctx context.Context, r *Route) *visit {
 	v := &visit{w: w, done: make(chan struct{})}
 	go func() {
 		defer close(v.done)
-		v.t, v.err = w.Enter(ctx, r)
+		v.t, v.err = w.Enter(ctx, r, false)
 	}()
 	synctest.Wait()
 	return v
@@ -229,7 +231,7 @@ func TestRoom(t *testing.T) {
 			if test.weight >= 0 {
 				r.learn(test.weight, 0)
 			}
-			if got := g.room(r, test.sees); got != test.want {
+			if got := g.room(r, test.sees, false); got != test.want {
 				t.Errorf("verdict %d, want %d", got, test.want)
 			}
 		})
@@ -315,18 +317,18 @@ func TestTheWorkingSetIsFreedWhileARequestWaitsForItsClient(t *testing.T) {
 		c := w.visit(background, r)
 		c.mustWait("45 MiB would be worked on")
 
-		a.WriteBegin(1)
-		a.WriteBegin(1)
+		a.WaitBegin(1)
+		a.WaitBegin(1)
 		ct := c.mustBeIn("only 30 MiB are")
 		d := w.visit(background, r)
 		d.mustWait("45 MiB would be worked on again")
 
-		a.WriteEnd(1)
-		a.WriteEnd(1)
+		a.WaitEnd(1)
+		a.WaitEnd(1)
 		d.mustWait("that has taken space, not made it")
 		b.Abandon()
 		d.mustWait("30 MiB are worked on still")
-		ct.WriteBegin(1)
+		ct.WaitBegin(1)
 		dt := d.mustBeIn("15 MiB are")
 
 		e := w.visit(background, r)
@@ -341,10 +343,10 @@ func TestTheWorkingSetIsFreedWhileARequestWaitsForItsClient(t *testing.T) {
 func TestAWriteThatIsReportedLateChangesNothing(t *testing.T) {
 	w := newWorld(t)
 	a := w.in(w.known("r", 15*mib))
-	a.WriteBegin(1)
+	a.WaitBegin(1)
 	a.Leave(0, 0)
-	a.WriteEnd(1)
-	a.WriteBegin(1)
+	a.WaitEnd(1)
+	a.WaitBegin(1)
 	w.checkEmpty()
 }
 
@@ -372,8 +374,8 @@ func TestTheLedgerHoldsBackUntilSomebodyLeaves(t *testing.T) {
 			t.Fatalf("%d bytes held, want 80 MiB", got)
 		}
 		v := w.visit(background, r)
-		a.WriteBegin(1)
-		b.WriteBegin(1)
+		a.WaitBegin(1)
+		b.WaitBegin(1)
 		v.mustWait("what waits for its client is held all the same")
 		a.Leave(0, 0)
 		v.mustBeIn("80 MiB would be held").Leave(0, 0)
@@ -489,12 +491,12 @@ func TestBuiltMakesRoom(t *testing.T) {
 				v := w.visit(background, r)
 				v.mustWait("the ledger is full")
 				if writing {
-					a.WriteBegin(1)
+					a.WaitBegin(1)
 				}
 				a.Built(mib) // shared by all requests, as it turns out
 				c := v.mustBeIn("90 MiB became 46")
 				if writing {
-					a.WriteEnd(1)
+					a.WaitEnd(1)
 				}
 				for _, x := range []*Ticket{a, b, c} {
 					x.Abandon()

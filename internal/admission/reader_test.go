@@ -9,29 +9,30 @@ import (
 
 // reading is a response of 45 MiB to a client that reads at a steady rate.
 type reading struct {
-	w    *world
-	t    *Ticket
-	rate int64 // bytes a second
-	from time.Time
-	cut  atomic.Bool
+	w     *world
+	t     *Ticket
+	rate  int64 // bytes a second
+	from  time.Time
+	cut   atomic.Bool
+	vague bool // sent lags behind
 }
 
 // read has a response wait for its client from now on.
 func (w *world) read(a *Ticket, rate int64) *reading {
 	r := &reading{w: w, t: a, rate: rate, from: time.Now()}
-	a.ReadBy(r.sent, func() { r.cut.Store(true) })
-	a.WriteBegin(1)
+	a.WaitsFor(r.sent, func() { r.cut.Store(true) })
+	a.WaitBegin(1)
 	return r
 }
 
 // sent is what its connection has taken, of this response and of earlier ones.
-func (r *reading) sent() int64 {
-	return 7*mib + int64(time.Since(r.from).Seconds()*float64(r.rate))
+func (r *reading) sent() (bytes int64, exact bool) {
+	return 7*mib + int64(time.Since(r.from).Seconds()*float64(r.rate)), !r.vague
 }
 
 // end is what a handler does whose writes are over, or fail.
 func (r *reading) end() {
-	r.t.WriteEnd(1)
+	r.t.WaitEnd(1)
 	r.t.grown = 45 * mib
 	if r.cut.Load() {
 		r.t.grown = mib // as far as it came
@@ -50,11 +51,16 @@ func want(t *testing.T, when string, cut map[*reading]bool) {
 	}
 }
 
-const readsFor = 5 * time.Second
+const (
+	readsFor = 5 * time.Second
+	stopsFor = time.Second
+)
 
 // slowWorld has a budget of 100 MiB, for two responses of 45 MiB.
 func slowWorld(t *testing.T) (*world, *Route) {
-	w := newWorld(t, func(c *Config) { c.MinReadRate, c.ReadsFor, c.MaxWait = 100*kib, readsFor, time.Hour })
+	w := newWorld(t, func(c *Config) {
+		c.MinReadRate, c.ReadsFor, c.StopsFor, c.MaxWait = 100*kib, readsFor, stopsFor, time.Hour
+	})
 	w.procs.Store(100)
 	return w, w.known("r", 45*mib)
 }
@@ -103,24 +109,24 @@ func TestWhoIsNotCut(t *testing.T) {
 		setup func(w *world, r *Route) *reading // one of two inside
 	}{
 		{"a client that reads fast enough", func(w *world, r *Route) *reading {
-			return w.read(w.in(r), 100*kib)
+			return w.read(w.in(r), 101*kib)
 		}},
 		{"a client that was fast before", func(w *world, r *Route) *reading {
 			a := w.read(w.in(r), mib)
 			time.Sleep(time.Minute)
-			a.t.WriteEnd(1)
+			a.t.WaitEnd(1)
 			time.Sleep(time.Hour) // the app's own time, not the client's
 			return w.read(a.t, kib)
 		}},
 		{"a response that does not wait", func(w *world, r *Route) *reading {
 			a := w.read(w.in(r), kib)
 			time.Sleep(time.Minute)
-			a.t.WriteEnd(1)
+			a.t.WaitEnd(1)
 			return a
 		}},
 		{"a response of which nobody knows how it is read", func(w *world, r *Route) *reading {
 			a := &reading{w: w, t: w.in(r)}
-			a.t.WriteBegin(1)
+			a.t.WaitBegin(1)
 			return a
 		}},
 		{"any while no rate is set", func(w *world, r *Route) *reading {
@@ -153,15 +159,22 @@ func TestWhoIsNotCut(t *testing.T) {
 func TestAClientIsGivenTimeToShowHowItReads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, r := slowWorld(t)
-		a, b := w.read(w.in(r), 0), w.in(r)
-		v := w.visit(background, r)
-		time.Sleep(readsFor - time.Millisecond)
-		want(t, "at first", map[*reading]bool{a: false})
-		time.Sleep(unknownFor)
-		want(t, "then", map[*reading]bool{a: true})
-		a.end()
-		v.mustBeIn("it has left").Abandon()
-		b.Abandon()
+		for _, tt := range []struct {
+			rate  int64
+			vague bool
+			time  time.Duration
+		}{{10 * kib, false, readsFor}, {0, false, stopsFor}, {0, true, readsFor}} {
+			a, b := w.read(w.in(r), tt.rate), w.in(r)
+			a.vague = tt.vague
+			v := w.visit(background, r)
+			time.Sleep(tt.time - time.Millisecond)
+			want(t, "at first", map[*reading]bool{a: false})
+			time.Sleep(2 * looksEvery)
+			want(t, "then", map[*reading]bool{a: true})
+			a.end()
+			v.mustBeIn("it has left").Abandon()
+			b.Abandon()
+		}
 	})
 }
 
@@ -179,22 +192,265 @@ func TestWhereAllAreSlowMostMayFinish(t *testing.T) {
 			return a.cut.Load()
 		}
 		for i := range maxCredit {
-			if !serve(kib) {
+			if !serve(10 * kib) {
 				t.Fatalf("client %d was not cut", i)
 			}
 		}
-		if serve(kib) {
+		if serve(10 * kib) {
 			t.Error("one more was cut, though none of them was fast")
 		}
 		if serve(mib) {
 			t.Error("a fast one was cut")
 		}
-		if !serve(kib) || serve(kib) {
+		if !serve(10*kib) || serve(10*kib) {
 			t.Error("a fast one has been served: that is worth one that is cut, not more")
 		}
-		if got := w.Stats().Cut; got != maxCredit+1 {
+		for range 2 {
+			if !serve(kib) {
+				t.Error("one that would take hours was not cut, though that costs nothing")
+			}
+		}
+		if got := w.Stats().Cut; got != maxCredit+3 {
 			t.Errorf("%d were cut", got)
 		}
 		b.Abandon()
 	})
+}
+
+// Seven responses of 12 MiB leave 16 MiB of the budget, to the first who comes.
+func TestAsManyAreCutAsThoseWhoWaitNeed(t *testing.T) {
+	const weight = 12 * mib
+	for waiting, cut := range []int{0, 0, 1, 2} {
+		synctest.Test(t, func(t *testing.T) {
+			w, _ := slowWorld(t)
+			r := w.known("r12", weight)
+			var stopped []*reading
+			for range 7 {
+				stopped = append(stopped, w.read(w.in(r), 0))
+			}
+			time.Sleep(time.Minute)
+			var visits []*visit
+			in := 0
+			for range waiting {
+				visits = append(visits, w.visit(background, r))
+			}
+			time.Sleep(stopsFor + 2*looksEvery)
+			n := 0
+			for _, a := range stopped {
+				if a.cut.Load() {
+					n++
+				}
+				a.end()
+			}
+			for _, v := range visits {
+				v.mustBeIn("all have left").Abandon()
+				in++
+			}
+			if n != cut || in != waiting {
+				t.Errorf("%d were cut for %d who waited, want %d", n, waiting, cut)
+			}
+		})
+	}
+}
+
+func TestWhoHoldsNextToNothingIsNotCut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, r := slowWorld(t)
+		a := w.in(r)
+		a.Opened() // an event stream, or a conversation
+		quiet := w.read(a, 0)
+		b, c := w.read(w.in(r), mib), w.read(w.in(r), mib)
+		v := w.visit(background, r)
+		time.Sleep(time.Minute)
+		want(t, "though it has taken nothing", map[*reading]bool{quiet: false, b: false, c: false})
+		b.end()
+		v.mustBeIn("one has left").Abandon()
+		c.end()
+		quiet.t.Abandon()
+	})
+}
+
+func TestRequestsWhoseBodiesArriveKeepNobodyOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t) // with a working set of 40 MiB
+		r := w.known("r", 20*mib)
+		a, b := w.in(r), w.in(r)
+		v := w.visit(background, r)
+		v.mustWait("two are worked on")
+		a.WaitBegin(1)
+		v.mustBeIn("one of them waits for its client").Abandon()
+		a.WaitEnd(1)
+		v = w.visit(background, r)
+		v.mustWait("two are worked on again")
+		a.Abandon()
+		v.mustBeIn("one has left").Abandon()
+		b.Abandon()
+	})
+}
+
+// A request that waits for its body builds nothing: what others allocate then is
+// theirs alone.
+func TestWhatIsAllocatedWhileABodyArrivesIsNotForIt(t *testing.T) {
+	w := newWorld(t)
+	r := w.known("r", 4*mib)
+	a, b := w.in(r), w.in(r)
+	a.WaitBegin(1)
+	w.allocated.Add(2 * mib)
+	b.Built(0)
+	if got, want := w.weight(b), int64(2*mib*2/3); got != want {
+		t.Errorf("the one that builds weighs %d, want %d: two were building when it entered, and one is", got, want)
+	}
+	a.WaitEnd(1)
+	w.allocated.Add(mib)
+	a.Built(0)
+	if got, want := w.weight(a), int64(mib*2/2); got != want {
+		t.Errorf("the one whose body arrived weighs %d, want %d", got, want)
+	}
+	a.Abandon()
+	b.Abandon()
+	c := w.in(r)
+	c.WaitBegin(1)
+	c.Built(0) // by another goroutine
+	c.WaitEnd(1)
+	d := w.in(r)
+	d.WaitBegin(1)
+	d.Abandon()
+	d.WaitEnd(1)
+	c.Abandon()
+}
+
+func TestARequestThatReadsAndWritesAtOnceWaitsOnce(t *testing.T) {
+	w := newWorld(t)
+	r := w.known("r", 20*mib)
+	a := w.in(r)
+	working := func() int64 {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return w.working
+	}
+	for i, step := range []struct {
+		do   func(int)
+		want int64
+	}{{a.WaitBegin, 0}, {a.WaitBegin, 0}, {a.WaitEnd, 0}, {a.WaitEnd, 20 * mib}, {a.WaitEnd, 20 * mib}} {
+		if step.do(1); working() != step.want {
+			t.Errorf("step %d: %d are worked on, want %d", i, working(), step.want)
+		}
+	}
+	a.Abandon()
+}
+
+// visitFast is visit for a client that is known to be fast.
+func (w *world) visitFast(r *Route) *visit {
+	v := &visit{w: w, done: make(chan struct{})}
+	go func() {
+		defer close(v.done)
+		v.t, v.err = w.Enter(background, r, true)
+	}()
+	synctest.Wait()
+	return v
+}
+
+func TestRoomIsLeftToClientsKnownToBeFast(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, _ := slowWorld(t)
+		w.procs.Store(1) // a working set of 40 MiB
+		r := w.known("r20", 20*mib)
+		var slow []*reading
+		for range 3 { // what is left of the budget of 100 MiB
+			slow = append(slow, w.read(w.in(r), mib))
+		}
+		time.Sleep(time.Second)
+		first := w.visitFast(r).mustBeIn("there is room")
+		v := w.visit(background, r)
+		v.mustWait("the rest is left to fast ones")
+		second := w.visitFast(r).mustBeIn("it is fast, and may overtake who could not enter")
+		third := w.visitFast(r)
+		third.mustWait("all is used up")
+		first.Abandon()
+		third.mustBeIn("of those who wait it is the one that may").Abandon()
+		second.Abandon()
+		v.mustWait("a fast one has only just been here")
+		time.Sleep(2 * fastFor)
+		v.mustBeIn("they come no more").Abandon()
+		for _, a := range slow {
+			if a.cut.Load() {
+				t.Error("one that is not slow was cut")
+			}
+			a.end()
+		}
+	})
+}
+
+func TestWhoHasStoppedIsCutForThoseWhoMayNotUseWhatIsLeftToFastOnes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, _ := slowWorld(t)
+		w.procs.Store(1)
+		r := w.known("r20", 20*mib)
+		a, b, c := w.read(w.in(r), 0), w.read(w.in(r), mib), w.read(w.in(r), mib)
+		time.Sleep(time.Second)
+		w.visitFast(r).mustBeIn("there is room").Abandon()
+		v := w.visit(background, r)
+		v.mustWait("the rest is left to fast ones")
+		for range 2 * stopsFor / (fastFor / 2) {
+			w.visitFast(r).mustBeIn("room is left to it").Abandon()
+			time.Sleep(fastFor / 2)
+		}
+		want(t, "after a while", map[*reading]bool{a: true, b: false, c: false})
+		a.end()
+		v.mustBeIn("it has left").Abandon()
+		b.end()
+		c.end()
+	})
+}
+
+func TestKeptUp(t *testing.T) {
+	for _, tt := range []struct {
+		name       string
+		serve      func(w *world, r *Route) *Ticket
+		yes, known bool
+	}{
+		{"a fast client", func(w *world, r *Route) *Ticket {
+			a := w.read(w.in(r), mib)
+			time.Sleep(time.Second)
+			a.end()
+			return a.t
+		}, true, true},
+		{"one that was never waited for", func(w *world, r *Route) *Ticket {
+			a := w.in(r)
+			a.WaitsFor(func() (int64, bool) { return 0, true }, func() {})
+			a.Leave(45*mib, 0)
+			return a
+		}, true, true},
+		{"one that is slow, after however short a time", func(w *world, r *Route) *Ticket {
+			a := w.read(w.in(r), 99*kib)
+			time.Sleep(time.Second)
+			a.end()
+			return a.t
+		}, false, true},
+		{"a slow one", func(w *world, r *Route) *Ticket {
+			a := w.read(w.in(r), 10*kib)
+			time.Sleep(time.Minute)
+			a.end()
+			return a.t
+		}, false, true},
+		{"one that is not watched", func(w *world, r *Route) *Ticket {
+			a := w.in(r)
+			a.Leave(45*mib, 0)
+			return a
+		}, false, false},
+		{"one that was not answered in full", func(w *world, r *Route) *Ticket {
+			a := w.read(w.in(r), mib)
+			a.t.Abandon()
+			return a.t
+		}, false, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w, r := slowWorld(t)
+				if yes, known := tt.serve(w, r).KeptUp(); yes != tt.yes || known != tt.known {
+					t.Errorf("%v, known %v; want %v, %v", yes, known, tt.yes, tt.known)
+				}
+			})
+		})
+	}
 }

@@ -11,6 +11,7 @@ type Route struct {
 	guess    *Ticket     // all that is known is a guess from this one
 
 	waiters []*waiter // in order of arrival
+	fast    int       // how many of them are known to be
 	passed  int64     // what it has been let in for, in bytes; see Gate.next
 }
 
@@ -19,6 +20,7 @@ type waiter struct {
 	ready chan *Ticket // buffered, so that letting in never blocks; nil is for turned away
 	err   error        // why, set before
 	route *Route
+	fast  bool
 	since int64 // nanoseconds on the gate's clock
 }
 

@@ -15,7 +15,7 @@ type Config struct {
 	ReadHeaderTimeout time.Duration
 
 	// ReadTimeout bounds the reading of a whole request. Default zero, which
-	// is no limit: an upload takes as long as its client's line.
+	// is no limit: an upload takes as long as its client's line, see ReadStall.
 	ReadTimeout time.Duration
 
 	// WriteStall is how long a client may take nothing of a response before
@@ -24,6 +24,12 @@ type Config struct {
 	// client's line. Some connections live up to three eighths longer.
 	// Default 30 s. Zero is no limit.
 	WriteStall time.Duration
+
+	// ReadStall is how long a client may send nothing of a request's body while
+	// the handler reads it, before the handler's read fails. It takes the place
+	// of ReadTimeout, and has no effect on HTTP/1 where an http.Server has one.
+	// Default 30 s. Zero is no limit.
+	ReadStall time.Duration
 
 	// IdleTimeout is how long a connection is kept between two requests. It
 	// has to be longer than the proxy in front keeps its connections: who
@@ -66,6 +72,9 @@ func Defaults() Config {
 		// gone or does not read. nginx's send_timeout, the same idea, is 60 s.
 		WriteStall: 30 * time.Second,
 
+		// The same for the other direction. nginx's client_body_timeout is 60 s.
+		ReadStall: 30 * time.Second,
+
 		// nginx, ingress-nginx and AWS ALB keep upstream connections for 60 s,
 		// Traefik and Go's own client for 90 s.
 		IdleTimeout: 120 * time.Second,
@@ -96,6 +105,7 @@ func (c Config) Validate() error {
 		{"ReadHeaderTimeout", c.ReadHeaderTimeout},
 		{"ReadTimeout", c.ReadTimeout},
 		{"WriteStall", c.WriteStall},
+		{"ReadStall", c.ReadStall},
 		{"IdleTimeout", c.IdleTimeout},
 		{"DrainTime", c.DrainTime},
 	} {

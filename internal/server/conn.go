@@ -19,9 +19,10 @@ import (
 // clock nor a system call, and 18 MB in one Write need not be cut into pieces.
 //
 // Trying again is what tells a slow client from one that has stopped. The
-// kernel wakes a blocked writer only once a third of the send buffer is free,
-// and on Linux that buffer grows to 4 MB (tcp_wmem): a client that reads
-// 20 KB/s takes a minute to wake it. But the kernel takes more from who asks as
+// kernel wakes a blocked writer only once a quarter of a megabyte has gone, half
+// of what may lie unsent (socket_linux.go), or elsewhere a third of the send
+// buffer, which may have megabytes: a client that reads 20 KB/s takes from 12 s
+// to a minute to wake it. But the kernel takes more from who asks as
 // soon as anything is free. What the client's own kernel buffers counts as
 // read, and it tells of room a sixteenth of its buffer at a time.
 //
@@ -39,11 +40,18 @@ type Conn struct {
 
 	underTLS func() // called when TLS is spoken on it; nil is nothing
 
-	mu       sync.Mutex // guards deadline and all calls of Conn.SetWriteDeadline
-	deadline deadlineOwner
+	mu        sync.Mutex // guards the next three, all calls of Conn.SetWriteDeadline and, during an upload, of Conn.SetReadDeadline
+	deadline  deadlineOwner
+	upload    upload
+	readStall time.Duration
+	uploading atomic.Bool // upload is not noUpload; written with mu held
+
+	// Mark is for those who handle the connection's requests. Here it has no
+	// meaning.
+	Mark atomic.Bool
 
 	observed atomic.Bool
-	watch    writeWatch
+	watch    watch
 	sent     atomic.Int64 // bytes
 }
 
@@ -73,6 +81,17 @@ func (c *Conn) NetConn() net.Conn { return c.Conn }
 // behind by what the kernel has taken of a write since that began to wait, or
 // since it last tried again.
 func (c *Conn) Sent() int64 { return c.sent.Load() }
+
+// Taken is how many bytes the client has taken of what was written, as far as
+// its kernel has told ours. If ours does not tell us, because it is not Linux on
+// amd64 or arm64, or the listener's connections hide their sockets, it is Sent,
+// and exact is false.
+func (c *Conn) Taken() (n int64, exact bool) {
+	if n, ok := acked(c.Conn); ok {
+		return n, true
+	}
+	return c.Sent(), false
+}
 
 // longWrite is how much is given to the kernel before other goroutines get a
 // turn. Copying as much as a socket takes, 4 MB and more, keeps a processor

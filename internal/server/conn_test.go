@@ -247,7 +247,7 @@ func TestConn_ReaderOfHTTP2ThatStopsIsCut(t *testing.T) {
 
 func TestConn_StaysUsableAfterAnIdleSpell(t *testing.T) {
 	cfg := quick()
-	cfg.WriteStall = 400 * time.Millisecond
+	cfg.WriteStall = 2 * time.Second // the client is never held up so long
 	r := start(t, cfg, func(w http.ResponseWriter, r *http.Request) {
 		http.ServeFile(w, r, r.URL.Query().Get("file"))
 	})
@@ -265,23 +265,24 @@ func TestConn_StaysUsableAfterAnIdleSpell(t *testing.T) {
 
 func TestConn_DeadlineOfAHandlerWins(t *testing.T) {
 	const stall = 200 * time.Millisecond
-	cfg := quick()
-	cfg.WriteStall = stall
 	tests := []struct {
 		name    string
+		stall   time.Duration
 		set     []time.Duration // deadlines from now; 0 the zero time
 		pause   time.Duration   // before the client reads
 		cut     bool
 		atLeast time.Duration
 		atMost  time.Duration
 	}{
-		{"an earlier one cuts earlier", []time.Duration{50 * time.Millisecond}, time.Minute, true, 0, stall - 1},
-		{"a later one lets the client rest", []time.Duration{time.Minute}, 3 * stall, false, 0, time.Minute},
-		{"zero brings the rolling one back", []time.Duration{50 * time.Millisecond, 0}, time.Minute, true, stall, time.Minute},
+		{"an earlier one cuts earlier", time.Minute, []time.Duration{50 * time.Millisecond}, time.Minute, true, 0, time.Minute - 1},
+		{"a later one lets the client rest", stall, []time.Duration{time.Minute}, 3 * stall, false, 0, time.Minute},
+		{"zero brings the rolling one back", stall, []time.Duration{50 * time.Millisecond, 0}, time.Minute, true, stall, time.Minute},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
+			cfg := quick()
+			cfg.WriteStall = tt.stall
 			ended := make(chan error, 1)
 			took := make(chan time.Duration, 1)
 			r := start(t, cfg, func(w http.ResponseWriter, r *http.Request) {

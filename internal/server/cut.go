@@ -47,14 +47,8 @@ func Cut(w http.ResponseWriter, r *http.Request) {
 // CutWrite resets the connection if o observes a write on it that is not done.
 // It reports whether it did. Unlike Cut it is for other goroutines than the
 // handler's, who must not hit a request that has come since.
-func (c *Conn) CutWrite(o WriteObserver) bool {
-	c.watch.mu.Lock()
-	defer c.watch.mu.Unlock()
-	if c.watch.o != o || !c.watch.writing {
-		return false
-	}
-	c.reset()
-	return true
+func (c *Conn) CutWrite(o WaitObserver) bool {
+	return c.watch.during(o, c.reset)
 }
 
 // hijack takes the connection from the first writer in the chain that gives

@@ -286,3 +286,44 @@ func TestConn_Sent(t *testing.T) {
 		})
 	}
 }
+
+func TestConn_TakenIsWhatTheClientHas(t *testing.T) {
+	o, conns := &waits{t: t}, make(chan *Conn, 1)
+	cfg := quick()
+	cfg.WriteStall = Defaults().WriteStall
+	r := start(t, cfg, func(w http.ResponseWriter, r *http.Request) {
+		conn := FromContext(r.Context())
+		conns <- conn
+		conn.SetObserver(o)
+		defer conn.SetObserver(nil)
+		w.Write(large)
+	})
+	c := r.dial(t)
+	body := send(t, c, "GET / HTTP/1.0").Body
+	conn := await(t, conns, "the handler")
+	until(t, "the write is seen to wait", o.inside.Load)
+	// As much as the client's kernel buffers, and no more until it reads.
+	const little = 1 << 20
+	n, exact := conn.Taken()
+	if !exact {
+		t.Skip("the kernel does not tell")
+	}
+	if n <= 0 || n > little {
+		t.Errorf("taken %d bytes by a client that has read a header", n)
+	}
+	if n := conn.Sent(); n > unsentAtMost {
+		t.Errorf("our kernel has taken %d bytes for a client that does not read", n)
+	}
+	if _, err := io.CopyN(io.Discard, body, 2*little); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "what was read counts", func() bool { n, _ := conn.Taken(); return n >= 2*little })
+	n, err := io.Copy(io.Discard, body)
+	if err != nil || n != int64(len(large))-2*little {
+		t.Errorf("%d bytes, %v", n, err)
+	}
+}
+
+// unsentAtMost is what a socket may have taken of a response that nobody reads:
+// what the client buffers, what is let wait, and one write beyond.
+const unsentAtMost = 3 << 20

@@ -18,20 +18,20 @@ type waits struct {
 	bytes  atomic.Int64
 }
 
-func (w *waits) WriteBegin(n int) {
+func (w *waits) WaitBegin(n int) {
 	if w.inside.Swap(true) {
-		w.t.Error("WriteBegin twice")
+		w.t.Error("WaitBegin twice")
 	}
 	w.begun.Add(1)
 	w.bytes.Store(int64(n))
 }
 
-func (w *waits) WriteEnd(n int) {
+func (w *waits) WaitEnd(n int) {
 	if !w.inside.Swap(false) {
-		w.t.Error("WriteEnd without WriteBegin")
+		w.t.Error("WaitEnd without WaitBegin")
 	}
 	if int64(n) != w.bytes.Load() {
-		w.t.Errorf("WriteEnd(%d) after WriteBegin(%d)", n, w.bytes.Load())
+		w.t.Errorf("WaitEnd(%d) after WaitBegin(%d)", n, w.bytes.Load())
 	}
 }
 
@@ -111,10 +111,10 @@ func (c *pausing) Read(p []byte) (int, error) {
 // On HTTP/2 a request's end does not end the writes of its connection. One that
 // has observed them, against SetObserver's advice, is told of the end of a
 // write that it knows of, and nobody is told of those that follow.
-func TestConn_ObserverThatHasGoneBeforeItsWriteEnds(t *testing.T) {
+func TestConn_ObserverThatHasGoneBeforeItsWaitEnds(t *testing.T) {
 	const streams = 4 // more than the kernel holds of what HTTP/2 lets come unread
 	o := &waits{t: t}
-	gone, goOn := make(chan int64, 1), make(chan struct{})
+	observing, gone, goOn := make(chan struct{}, 1), make(chan int64, 1), make(chan struct{})
 	adjust, trust := withTLS(t)
 	cfg := quick()
 	cfg.WriteStall = Defaults().WriteStall
@@ -125,6 +125,7 @@ func TestConn_ObserverThatHasGoneBeforeItsWriteEnds(t *testing.T) {
 		}
 		c := FromContext(r.Context())
 		c.SetObserver(o)
+		observing <- struct{}{}
 		until(t, "a write is seen to wait", o.inside.Load)
 		c.SetObserver(nil)
 		gone <- o.begun.Load()
@@ -147,6 +148,7 @@ func TestConn_ObserverThatHasGoneBeforeItsWriteEnds(t *testing.T) {
 	}
 	var group sync.WaitGroup
 	group.Go(func() { get("/observer", 0) })
+	await(t, observing, "the observer") // a write that had begun before would not be seen
 	for range streams {
 		group.Go(func() { get("/", len(large)) })
 	}

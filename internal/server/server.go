@@ -38,7 +38,7 @@ func (s *Server) HTTP(h http.Handler) *http.Server {
 		h = http.DefaultServeMux
 	}
 	srv := &http.Server{
-		Handler:           &drainHandler{next: h, draining: &s.draining},
+		Handler:           &drainHandler{next: &uploadHandler{next: h, stall: s.cfg.ReadStall}, draining: &s.draining},
 		ReadHeaderTimeout: s.cfg.ReadHeaderTimeout,
 		ReadTimeout:       s.cfg.ReadTimeout,
 		IdleTimeout:       s.cfg.IdleTimeout,
@@ -81,6 +81,7 @@ func (l *listener) Accept() (net.Conn, error) {
 }
 
 func (s *Server) track(nc net.Conn) *Conn {
+	limitUnsent(nc)
 	c := newConn(nc, s.cfg.WriteStall)
 	c.untrack = s.untrack
 	s.mu.Lock()

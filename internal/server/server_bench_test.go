@@ -162,5 +162,5 @@ func BenchmarkConnWrite(b *testing.B) {
 
 type nobody struct{}
 
-func (nobody) WriteBegin(int) {}
-func (nobody) WriteEnd(int)   {}
+func (nobody) WaitBegin(int) {}
+func (nobody) WaitEnd(int)   {}

@@ -24,7 +24,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // quick is Defaults with times that a test can wait for.
 func quick() Config {
 	cfg := Defaults()
-	cfg.WriteStall = 300 * time.Millisecond
+	cfg.WriteStall = time.Second // clients of the tests are never held up so long
 	cfg.DrainTime = 0
 	cfg.ErrorLog = log.New(io.Discard, "", 0)
 	return cfg
@@ -95,7 +95,7 @@ func (r *running) dialWith(t testing.TB, receiveBuffer int) *net.TCPConn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.Close() })
-	c.SetDeadline(time.Now().Add(30 * time.Second)) // a server that goes silent fails the test
+	c.SetDeadline(time.Now().Add(patience)) // a server that goes silent fails the test
 	return c.(*net.TCPConn)
 }
 
@@ -131,14 +131,17 @@ func newClient(t testing.TB, cfg *tls.Config, http2 bool) *http.Client {
 	return &http.Client{Transport: tr}
 }
 
+// patience is how long a test waits for what must happen.
+const patience = time.Minute
+
 // await returns what arrives on ch, and fails the test if nothing does.
 func await[T any](t testing.TB, ch <-chan T, what string) T {
 	t.Helper()
 	select {
 	case v := <-ch:
 		return v
-	case <-time.After(10 * time.Second):
-		t.Fatalf("waited 10 s for %s", what)
+	case <-time.After(patience):
+		t.Fatalf("waited %v for %s", patience, what)
 		panic("unreachable")
 	}
 }
@@ -146,9 +149,9 @@ func await[T any](t testing.TB, ch <-chan T, what string) T {
 // until polls a state that can be seen but does not call.
 func until(t testing.TB, what string, ok func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !ok(); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(patience); !ok(); time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("waited 10 s until %s", what)
+			t.Fatalf("waited %v until %s", patience, what)
 		}
 	}
 }

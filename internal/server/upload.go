@@ -1,0 +1,112 @@
+package server
+
+import (
+	"errors"
+	"os"
+	"time"
+)
+
+// upload is who reads from an HTTP/1 connection on which the body of a request
+// is arriving.
+type upload int
+
+const (
+	noUpload   upload = iota // no body arrives, or somebody else has set a deadline for it
+	leftAlone                // nobody: the handler does other things
+	forHandler               // the handler
+	forServer                // net/http, what the handler has left
+	ended                    // nobody any more: it has stalled
+)
+
+// beginUpload gives the connection a rolling read deadline until the body that
+// begins to arrive is complete, or somebody sets another deadline. These two
+// look alike, since net/http clears the deadline when it has read a body to
+// its end and begins to wait for the client's leaving, and so it does for
+// whoever hijacks the connection. Hence nothing that waits after a body, or
+// without one, ever meets this deadline.
+func (c *Conn) beginUpload(stall time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.upload, c.readStall = leftAlone, stall
+	c.uploading.Store(true)
+}
+
+// handlerReads notes that a Read of the handler's begins or is over.
+func (c *Conn) handlerReads(begins bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case c.upload == noUpload || c.upload == ended:
+	case begins:
+		c.upload = forHandler
+	default:
+		c.upload = leftAlone
+	}
+}
+
+// endUpload fails reads of the body that arrives, the one that waits included.
+func (c *Conn) endUpload() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.upload != noUpload {
+		c.upload = ended
+		c.Conn.SetReadDeadline(time.Unix(1, 0))
+	}
+}
+
+// Read reads what has come. A body that arrives has a deadline, which is set
+// before each read: a handler may take long between two of them, and the client
+// is not to blame.
+//
+// What the handler has left unread net/http takes off the connection, up to
+// 256 KB, before it sends the response or afterwards. For that there is the
+// stall time altogether.
+//
+// Once a body has stalled nothing is read any more. What comes late must not be
+// taken for the next request.
+func (c *Conn) Read(p []byte) (int, error) {
+	if !c.uploading.Load() {
+		return c.Conn.Read(p)
+	}
+	if !c.rollRead() {
+		return 0, os.ErrDeadlineExceeded
+	}
+	n, err := c.Conn.Read(p)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		c.endUpload()
+	}
+	return n, err
+}
+
+// rollRead sets the deadline of the next read. It reports whether there may be
+// one.
+func (c *Conn) rollRead() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch c.upload {
+	case noUpload, forServer:
+		return true
+	case ended:
+		return false
+	case leftAlone:
+		c.upload = forServer
+	}
+	if c.readStall == 0 {
+		return true
+	}
+	return c.Conn.SetReadDeadline(time.Now().Add(c.readStall)) == nil
+}
+
+// SetReadDeadline sets the read deadline, and ends the rolling one.
+func (c *Conn) SetReadDeadline(t time.Time) error {
+	if !c.uploading.Load() {
+		return c.Conn.SetReadDeadline(t)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.upload != ended {
+		c.upload = noUpload
+		c.uploading.Store(false)
+	}
+	return c.Conn.SetReadDeadline(t)
+}
