@@ -301,6 +301,7 @@ func (l *lane) finish(errno syscall.Errno) {
 		}
 	}
 	atomic.StoreUint64(&lp.counts.waiting, 0)
+	syscall.SetNonblock(int(lp.listener), true) // see accept
 	for range queueMax {
 		fd, _, errno := syscall.Syscall6(syscall.SYS_ACCEPT4, uintptr(lp.listener), 0, 0, syscall.SOCK_CLOEXEC, 0, 0)
 		if errno == syscall.EINTR || errno == syscall.ECONNABORTED {

@@ -507,6 +507,30 @@ func TestLaneLeavesASharedListenerAlive(t *testing.T) {
 	}
 }
 
+// A duplicate of the listener's descriptor can make it block for all.
+func TestLaneOnAListenerThatBlocks(t *testing.T) {
+	ln := listen(t, "tcp", "127.0.0.1:0")
+	f, err := ln.(*net.TCPListener).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	s := serveLane(t, started(t), ln)
+	s.wantProbe(t, "/livez", 200)
+	f.Fd() // which does it
+	for range 3 {
+		s.wantProbe(t, "/livez", 200)
+		if got := ask(t, s.addr, probeRequest("/other")); !strings.Contains(got, "GET /other") {
+			t.Errorf("got %q", got)
+		}
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := s.server.Shutdown(ctx); err != nil {
+		t.Errorf("Shutdown: %v", err)
+	}
+}
+
 // An inherited listener works as one of one's own.
 func TestLaneOnAnInheritedListener(t *testing.T) {
 	ln := listen(t, "tcp", "127.0.0.1:0")
@@ -531,7 +555,7 @@ func init() {
 	children["wedged"] = func() {
 		r := must(New())
 		ln := must(net.Listen("tcp", "127.0.0.1:0"))
-		l := must(r.Lane(ln, HeartbeatLimit(300*time.Millisecond)))
+		l := must(r.Lane(ln, HeartbeatLimit(time.Second)))
 		go http.Serve(l, r.Wrap(echo))
 		fmt.Println(ln.Addr())
 		io.Copy(io.Discard, os.Stdin)
@@ -553,9 +577,7 @@ func TestLaneOfAWedgedProcess(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := ask(t, addr, probeRequest("/livez")); !strings.HasPrefix(got, "HTTP/1.1 200 ") {
-		t.Fatalf("healthy: %q", got)
-	}
+	eventually(t, "the lane says 200", func() bool { return strings.HasPrefix(ask(t, addr, probeRequest("/livez")), "HTTP/1.1 200 ") })
 	c.in.Close()
 	eventually(t, "the lane says 503", func() bool { return strings.HasPrefix(ask(t, addr, probeRequest("/livez")), "HTTP/1.1 503 ") })
 	for _, path := range []string{"/livez", "/readyz", "/startupz", "/healthz"} {

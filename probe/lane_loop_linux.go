@@ -70,8 +70,8 @@ const (
 	// requestMax is the longest request that is looked at: kubelet's has
 	// about 120 bytes, and a cloud's load balancer's not many more.
 	requestMax = 1024
-	// batch is how many connections are accepted, and how many events taken,
-	// before the lane looks at its orders again.
+	// batch is how many events are taken before the lane looks at its orders
+	// again.
 	batch = 64
 
 	msgNoSignal = 0x4000 // MSG_NOSIGNAL; package syscall lacks it
@@ -272,51 +272,44 @@ func (l *loop) takeOrders() bool {
 	}
 }
 
-// accept takes connections from the kernel's queue. The error is one that
-// will not pass.
+// accept takes a connection from the kernel's queue. Only one, for which there
+// was an event: whoever has the same socket may have made it block (os.File.Fd
+// does). The error is one that will not pass.
 //
 //go:nosplit
 //go:norace
 func (l *loop) accept() syscall.Errno {
-	for range batch {
-		if l.first[slotFree] < 0 && !l.makeRoom() {
-			l.pause(l.now + restMax) // unclog ends it sooner
-			return 0
+	if l.first[slotFree] < 0 && !l.makeRoom() {
+		l.pause(l.now + restMax) // unclog ends it sooner
+		return 0
+	}
+	errno := l.accept4()
+	switch errno {
+	case 0:
+		l.rest = restMin
+	case syscall.EAGAIN, syscall.EINTR, syscall.ECONNABORTED:
+		return 0
+	case syscall.EBADF, syscall.EINVAL, syscall.ENOTSOCK, syscall.EOPNOTSUPP, syscall.EFAULT:
+		return errno
+	default:
+		// The spare descriptor is given up for the next connection. If that
+		// has brought a probe, both are free again a moment later.
+		l.counts.scarce++
+		if l.spare >= 0 {
+			l.close(l.spare)
+			l.spare = -1
+			errno = l.accept4()
 		}
-		errno := l.accept4()
-		switch errno {
-		case 0:
-			l.rest = restMin
-		case syscall.EAGAIN:
-			return 0
-		case syscall.EINTR, syscall.ECONNABORTED:
-			continue
-		case syscall.EBADF, syscall.EINVAL, syscall.ENOTSOCK, syscall.EOPNOTSUPP, syscall.EFAULT:
-			return errno
-		default:
-			// The spare descriptor is given up for the next connection. If
-			// that has brought a probe, both are free again a moment later.
-			l.counts.scarce++
-			if l.spare >= 0 {
-				l.close(l.spare)
-				l.spare = -1
-				errno = l.accept4()
-			}
-		}
-		if errno == 0 {
-			l.take(slotSilent)
-			l.slot(l.at).until = l.now + silence
-			l.look()
-		}
-		l.reserve()
-		if l.spare < 0 && errno != 0 {
-			l.pause(l.now + l.rest)
-			l.rest = min(2*l.rest, restMax)
-			return 0
-		}
-		if errno == syscall.EAGAIN {
-			return 0 // without a descriptor accept4 fails before it looks
-		}
+	}
+	if errno == 0 {
+		l.take(slotSilent)
+		l.slot(l.at).until = l.now + silence
+		l.look()
+	}
+	l.reserve()
+	if l.spare < 0 && errno != 0 {
+		l.pause(l.now + l.rest)
+		l.rest = min(2*l.rest, restMax)
 	}
 	return 0
 }
