@@ -42,7 +42,7 @@ type lane struct {
 	period    time.Duration   // of the heartbeat
 	unclaimed time.Duration   // see the constant
 	loop      *loop
-	orders    int            // our end of loop.orders, closed by beat
+	orders    int            // our end of loop.orders, closed by draw
 	adjust    func(net.Conn) // gives a connection the listener's own keep-alive; nil where that is the default
 
 	disabled atomic.Pointer[string] // why

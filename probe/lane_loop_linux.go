@@ -184,6 +184,9 @@ func (l *loop) run() syscall.Errno {
 func (l *loop) serve() syscall.Errno {
 	for {
 		n := l.sleep()
+		if n < 0 {
+			return syscall.EBADF // somebody has closed what is not theirs
+		}
 		for i := int32(0); i < n; i++ {
 			if l.events[i&(batch-1)].Fd == ofOrders && !l.takeOrders() {
 				return 0
@@ -211,7 +214,8 @@ func (l *loop) serve() syscall.Errno {
 }
 
 // sleep waits until something happens or is due, and brings the clock and the
-// heartbeat's age up to date.
+// heartbeat's age up to date. It returns how many events there are, or -1 if it
+// cannot wait any more.
 //
 //go:nosplit
 //go:norace
@@ -233,10 +237,13 @@ func (l *loop) sleep() int32 {
 	l.tick()
 	l.age += min(l.now-before, 2*asleep)
 	l.counts.oldest = max(l.counts.oldest, uint64(l.age))
-	if errno != 0 {
+	switch errno {
+	case 0:
+		return int32(n)
+	case syscall.EINTR:
 		return 0
 	}
-	return int32(n)
+	return -1
 }
 
 //go:nosplit
