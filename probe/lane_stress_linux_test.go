@@ -374,8 +374,10 @@ func TestLaneBesideManyConnections(t *testing.T) {
 	alone := timed()
 	_, out := startChild(t, "holder", nil, "PROBE_LANE_ADDR="+s.addr.String(),
 		"PROBE_LANE_IDLE="+strconv.Itoa(idle), "PROBE_LANE_SLOW="+strconv.Itoa(slow))
-	for range 20 { // while they come
-		s.wantProbe(t, "/livez", 200)
+	for range 20 { // while they come, and may push a probe out that is late with its bytes
+		if got := ask(t, s.addr, probeRequest("/livez")); !strings.HasPrefix(got, "HTTP/1.1 200 ") {
+			t.Errorf("got %q", got)
+		}
 	}
 	if got := line(t, out); got != "held" {
 		t.Fatal(got)
