@@ -42,7 +42,8 @@ type lane struct {
 	period    time.Duration   // of the heartbeat
 	unclaimed time.Duration   // see the constant
 	loop      *loop
-	orders    int            // our end of loop.orders, closed by draw
+	stopping  sync.Mutex     // held to shut orders down or to close it
+	orders    int            // our end of loop.orders; -1 once closeOrders has run
 	adjust    func(net.Conn) // gives a connection the listener's own keep-alive; nil where that is the default
 
 	disabled atomic.Pointer[string] // why
@@ -151,14 +152,14 @@ func (l *lane) open() error {
 	l.orders, lp.orders = orders[0], int32(orders[1])
 	var pipe [2]int
 	if err := syscall.Pipe2(pipe[:], syscall.O_NONBLOCK|syscall.O_CLOEXEC); err != nil {
-		syscall.Close(l.orders)
+		l.closeOrders()
 		return os.NewSyscallError("pipe2", err)
 	}
 	lp.handOver = int32(pipe[1])
 	l.pipe = os.NewFile(uintptr(pipe[0]), "lane")
 	if err := l.prepare(); err != nil {
 		l.pipe.Close()
-		syscall.Close(l.orders)
+		l.closeOrders()
 		return err
 	}
 	return nil
@@ -232,7 +233,7 @@ func (l *lane) beat() {
 		if l.raw.Control(func(uintptr) {}) != nil {
 			// Somebody has closed the listener itself. It lives on in our
 			// duplicate, which nobody expects.
-			syscall.Shutdown(l.orders, syscall.SHUT_WR)
+			l.stop()
 			return
 		}
 		l.send(l.pulse[:])
@@ -250,7 +251,7 @@ func (l *lane) draw() {
 	defer close(l.drawn)
 	defer func() {
 		<-l.beaten
-		syscall.Close(l.orders)
+		l.closeOrders()
 	}()
 	defer l.registry.follow(l.changed)()
 	timer := time.NewTimer(0)
@@ -284,6 +285,24 @@ func (l *lane) send(message []byte) error {
 		return errno
 	}
 	return nil
+}
+
+// stop ends the thread, by the end of its orders. It may have ended already, and
+// the descriptor's number be somebody else's.
+func (l *lane) stop() {
+	l.stopping.Lock()
+	defer l.stopping.Unlock()
+	if l.orders >= 0 {
+		syscall.Shutdown(l.orders, syscall.SHUT_WR)
+	}
+}
+
+// closeOrders is for when nobody sends any more.
+func (l *lane) closeOrders() {
+	l.stopping.Lock()
+	defer l.stopping.Unlock()
+	syscall.Close(l.orders)
+	l.orders = -1
 }
 
 // finish gathers what the thread has left behind.
@@ -399,10 +418,10 @@ func (l *lane) Close() error {
 		l.begin.Do(func() { running = false })
 		if !running { // and never will
 			release(l.loop)
-			syscall.Close(l.orders)
+			l.closeOrders()
 			close(l.ended)
 		} else {
-			syscall.Shutdown(l.orders, syscall.SHUT_WR)
+			l.stop()
 			<-l.ended
 			<-l.drawn
 		}

@@ -264,6 +264,48 @@ func TestLaneEndsWithItsListener(t *testing.T) {
 	l.Close()
 }
 
+// By the time of Close, the number of a descriptor that the lane has closed may
+// be that of another socket.
+func TestLaneThatHasEndedLeavesOtherSocketsAlone(t *testing.T) {
+	ln := listen(t, "tcp", "127.0.0.1:0")
+	l, err := made(t).Lane(ln)
+	if err != nil {
+		t.Fatal(err)
+	}
+	on(t, l)
+	numbers := map[int]bool{l.active.(*lane).orders: true, int(l.active.(*lane).loop.orders): true}
+	ended := make(chan error)
+	go func() {
+		_, err := l.Accept()
+		ended <- err
+	}()
+	ln.Close()
+	<-ended
+	<-l.active.(*lane).drawn
+	var sockets []int
+	taken := false
+	for range 30 {
+		pair, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_NONBLOCK|syscall.SOCK_CLOEXEC, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, fd := range pair {
+			defer syscall.Close(fd)
+			sockets = append(sockets, fd)
+			taken = taken || numbers[fd]
+		}
+	}
+	if !taken {
+		t.Skip("the numbers went to others")
+	}
+	l.Close()
+	for _, fd := range sockets {
+		if _, err := syscall.Write(fd, []byte("x")); err != nil {
+			t.Errorf("after Close, write to socket %d: %v", fd, err)
+		}
+	}
+}
+
 func TestLaneReportsAListenerThatIsShutDown(t *testing.T) {
 	ln := listen(t, "tcp", "127.0.0.1:0")
 	f, err := ln.(*net.TCPListener).File()
