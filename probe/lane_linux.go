@@ -320,8 +320,8 @@ func (l *lane) finish(errno syscall.Errno) {
 		}
 	}
 	atomic.StoreUint64(&lp.counts.waiting, 0)
-	syscall.SetNonblock(int(lp.listener), true) // see accept
 	for range queueMax {
+		syscall.SetNonblock(int(lp.listener), true) // see the loop, on descriptors
 		fd, _, errno := syscall.Syscall6(syscall.SYS_ACCEPT4, uintptr(lp.listener), 0, 0, syscall.SOCK_CLOEXEC, 0, 0)
 		if errno == syscall.EINTR || errno == syscall.ECONNABORTED {
 			continue

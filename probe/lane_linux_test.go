@@ -549,7 +549,7 @@ func TestLaneLeavesASharedListenerAlive(t *testing.T) {
 	}
 }
 
-// A duplicate of the listener's descriptor can make it block for all.
+// Whoever has the listener's socket, too, can make it block for all.
 func TestLaneOnAListenerThatBlocks(t *testing.T) {
 	ln := listen(t, "tcp", "127.0.0.1:0")
 	f, err := ln.(*net.TCPListener).File()
@@ -558,10 +558,21 @@ func TestLaneOnAListenerThatBlocks(t *testing.T) {
 	}
 	defer f.Close()
 	s := serveLane(t, started(t), ln)
-	s.wantProbe(t, "/livez", 200)
-	f.Fd() // which does it
 	for range 3 {
+		f.Fd() // which does it
 		s.wantProbe(t, "/livez", 200)
+		// The lane sees what comes on a connection that it has already.
+		late := dial(t, s.addr)
+		defer late.Close()
+		passed := s.lane.Stats().Passed
+		eventually(t, "the lane has the connection", func() bool {
+			now := s.lane.Stats()
+			return now.Waiting > 0 || now.Passed > passed
+		})
+		io.WriteString(late, probeRequest("/livez"))
+		if got, err := io.ReadAll(late); !strings.HasPrefix(string(got), "HTTP/1.1 200 ") {
+			t.Errorf("got %q, %v", got, err)
+		}
 		if got := ask(t, s.addr, probeRequest("/other")); !strings.Contains(got, "GET /other") {
 			t.Errorf("got %q", got)
 		}

@@ -48,7 +48,9 @@ import (
 // Descriptors. The listener's is a duplicate, so that none is used that might
 // have been closed and opened as something else meanwhile. It is waited for,
 // and never blocked in, so that the end of the orders ends the thread.
-// shutdown(2) would end it too, and the listener for all who share it.
+// shutdown(2) would end it too, and the listener for all who share it. They
+// share its mode as well: os.File.Fd, and with it os/exec, makes it block for
+// all. So it is set again each time, and one connection accepted per event.
 //
 // What this relies on in the runtime: the pair's names and signatures, which it
 // keeps for gVisor ("do not remove or change the type signature",
@@ -279,9 +281,8 @@ func (l *loop) takeOrders() bool {
 	}
 }
 
-// accept takes a connection from the kernel's queue. Only one, for which there
-// was an event: whoever has the same socket may have made it block (os.File.Fd
-// does). The error is one that will not pass.
+// accept takes one connection from the kernel's queue, for which there was an
+// event. The error is one that will not pass.
 //
 //go:nosplit
 //go:norace
@@ -321,12 +322,14 @@ func (l *loop) accept() syscall.Errno {
 	return 0
 }
 
-// accept4 leaves the socket in blocking mode: os.NewFile would register it
-// with the netpoller otherwise, and net.FileConn changes it anyhow.
+// accept4 does not block, whatever others have made of the listener. It leaves
+// the connection in blocking mode: os.NewFile would register it with the
+// netpoller otherwise, and net.FileConn changes it anyhow.
 //
 //go:nosplit
 //go:norace
 func (l *loop) accept4() syscall.Errno {
+	syscall.RawSyscall6(syscall.SYS_FCNTL, uintptr(l.listener), syscall.F_SETFL, syscall.O_RDWR|syscall.O_NONBLOCK, 0, 0, 0)
 	fd, _, errno := syscall.RawSyscall6(syscall.SYS_ACCEPT4, uintptr(l.listener), 0, 0, syscall.SOCK_CLOEXEC, 0, 0)
 	l.accepted = int32(fd)
 	return errno
