@@ -50,7 +50,8 @@ type lane struct {
 
 	begin   sync.Once
 	end     sync.Once
-	changed chan struct{}
+	changed chan struct{} // has a notice when the table does not hold any more
+	parted  func()        // ends these notices; set by start
 	ended   chan struct{} // closed when the thread is gone and rest is set
 	beaten  chan struct{} // closed when the heartbeat's goroutine is gone
 	drawn   chan struct{} // closed when that of the tables is, and orders
@@ -181,8 +182,7 @@ func (l *lane) prepare() error {
 		return os.NewSyscallError("epoll_ctl", syscall.ENOMEM)
 	}
 	// The largest of tables has to fit into one message.
-	d := l.registry.drafted(time.Now())
-	if err := l.send(d.bytes(textMax)); err != nil {
+	if err := l.send(l.draft(time.Now()).bytes(textMax)); err != nil {
 		return os.NewSyscallError("sendto", err)
 	}
 	lp.tick()
@@ -253,7 +253,7 @@ func (l *lane) draw() {
 		<-l.beaten
 		l.closeOrders()
 	}()
-	defer l.registry.follow(l.changed)()
+	defer l.parted()
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -264,14 +264,20 @@ func (l *lane) draw() {
 		case <-timer.C:
 		}
 		now := time.Now()
-		d := l.registry.drafted(now)
-		if l.disabled.Load() != nil {
-			d.count = 0
-		}
+		d := l.draft(now)
 		l.send(d.bytes(d.used))
 		second := now.Truncate(time.Second).Add(time.Second).Sub(now)
 		timer.Reset(min(second, l.registry.changesIn()))
 	}
+}
+
+// draft makes the table for a moment.
+func (l *lane) draft(now time.Time) *draft {
+	d := l.registry.drafted(now)
+	if l.disabled.Load() != nil {
+		d.count = 0
+	}
+	return d
 }
 
 // send sends a table or a heartbeat. It never waits, so it need not tell the
@@ -337,7 +343,7 @@ func (l *lane) finish(errno syscall.Errno) {
 
 // Accept starts the lane if it has not been yet.
 func (l *lane) Accept() (net.Conn, error) {
-	l.begin.Do(func() { go l.beat() })
+	l.begin.Do(l.start)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for {
@@ -365,6 +371,15 @@ func (l *lane) Accept() (net.Conn, error) {
 		}
 		return c, nil
 	}
+}
+
+// start starts the goroutines. The lane's first table is made now: what has
+// changed since Lane is in it, and of what changes from here on there is a
+// notice.
+func (l *lane) start() {
+	l.parted = l.registry.follow(l.changed)
+	l.loop.tables[l.loop.current] = *l.draft(time.Now()).table
+	go l.beat()
 }
 
 func (l *lane) failed(err error) error {

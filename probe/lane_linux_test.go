@@ -245,6 +245,51 @@ func TestLaneClosedBeforeItBegins(t *testing.T) {
 	}
 }
 
+// What has changed between Lane and Accept is in the first table.
+func TestLaneBeginsWithATableOfThatMoment(t *testing.T) {
+	r := started(t)
+	for _, test := range []struct {
+		name   string
+		change func(*Lane)
+		want   string // as /readyz has it; empty is left to Accept
+	}{
+		{"draining", func(*Lane) { r.SetDraining(true) }, " 503 "},
+		{"not draining again", func(*Lane) { r.SetDraining(false) }, " 200 "},
+		{"disabled", func(l *Lane) { l.Disable("for the test") }, ""},
+		{"released", func(*Lane) { r.Release("/readyz") }, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			l, err := r.Lane(listen(t, "tcp", "127.0.0.1:0"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			on(t, l)
+			defer l.Close()
+			test.change(l)
+			probe := dial(t, l.Addr())
+			defer probe.Close()
+			io.WriteString(probe, probeRequest("/readyz"))
+			// With the lock held no other table is made.
+			l.active.(*lane).begin.Do(l.active.(*lane).start)
+			r.mu.Lock()
+			accepted := make(chan struct{})
+			go func() {
+				defer close(accepted)
+				if c, err := l.Accept(); err == nil {
+					c.Close()
+				}
+			}()
+			got, _ := io.ReadAll(probe)
+			r.mu.Unlock()
+			if (len(got) > 0) != (test.want != "") || !strings.Contains(string(got), test.want) {
+				t.Errorf("got %q, want %q", got, test.want)
+			}
+			l.Close()
+			<-accepted
+		})
+	}
+}
+
 func TestLaneEndsWithItsListener(t *testing.T) {
 	ln := listen(t, "tcp", "127.0.0.1:0")
 	l, err := made(t).Lane(ln)
