@@ -858,6 +858,9 @@ func TestLaneCallsNothingThatNeedsAP(t *testing.T) {
 		}{
 			{"for arm64", "GOARCH=arm64", nil},
 			{"with the race detector", "", []string{"-race"}},
+			{"without optimization, inlined", "", []string{"-gcflags=all=-N"}},
+			{"without optimization, inlined, for arm64", "GOARCH=arm64", []string{"-gcflags=all=-N"}},
+			{"without optimization, inlined, the lane alone", "", []string{"-gcflags=-N"}},
 			{"without optimization", "", []string{"-gcflags=all=-N -l"}},
 			{"without optimization, for arm64", "GOARCH=arm64", []string{"-gcflags=all=-N -l"}},
 			{"without optimization, with the race detector", "", []string{"-race", "-gcflags=all=-N -l"}},

@@ -19,9 +19,12 @@ import (
 //   - Grow its stack. entersyscall sets the guard so that any check fails and
 //     the process dies. All functions here are nosplit, and the linker proves
 //     that the deepest chain of calls fits into what such chains are given (792
-//     bytes, with -gcflags=-N too; that is why arguments live in *loop). Bounds
-//     checks that cannot be proved away are masked, since a panic would grow
-//     the stack.
+//     bytes; that is why arguments live in *loop, and all are noinline: with -N
+//     what is inlined makes its caller's frame larger). It holds for the builds
+//     of TestLaneCallsNothingThatNeedsAP, and not where the package is built
+//     with -N -l and measured with -covermode=atomic: that does not link. Bounds
+//     checks that cannot be proved away are masked, since a panic would grow the
+//     stack.
 //   - Allocate, or write a pointer, which takes the P's caches and its buffer
 //     for write barriers. *loop has no pointers, and everything is in it.
 //   - Be instrumented. The race detector keeps its state in the P, hence
@@ -182,6 +185,7 @@ func (l *loop) run() syscall.Errno {
 }
 
 //go:nosplit
+//go:noinline
 //go:norace
 func (l *loop) serve() syscall.Errno {
 	for {
@@ -220,6 +224,7 @@ func (l *loop) serve() syscall.Errno {
 // cannot wait any more.
 //
 //go:nosplit
+//go:noinline
 //go:norace
 func (l *loop) sleep() int32 {
 	until := l.now + asleep
@@ -249,6 +254,7 @@ func (l *loop) sleep() int32 {
 }
 
 //go:nosplit
+//go:noinline
 //go:norace
 func (l *loop) tick() {
 	const monotonic = 1
@@ -260,6 +266,7 @@ func (l *loop) tick() {
 // heartbeat, too. It reports false when there will be no more.
 //
 //go:nosplit
+//go:noinline
 //go:norace
 func (l *loop) takeOrders() bool {
 	for {
@@ -285,6 +292,7 @@ func (l *loop) takeOrders() bool {
 // event. The error is one that will not pass.
 //
 //go:nosplit
+//go:noinline
 //go:norace
 func (l *loop) accept() syscall.Errno {
 	if l.first[slotFree] < 0 && !l.makeRoom() {
@@ -327,6 +335,7 @@ func (l *loop) accept() syscall.Errno {
 // netpoller otherwise, and net.FileConn changes it anyhow.
 //
 //go:nosplit
+//go:noinline
 //go:norace
 func (l *loop) accept4() syscall.Errno {
 	syscall.RawSyscall6(syscall.SYS_FCNTL, uintptr(l.listener), syscall.F_SETFL, syscall.O_RDWR|syscall.O_NONBLOCK, 0, 0, 0)
@@ -338,6 +347,7 @@ func (l *loop) accept4() syscall.Errno {
 // reserve gets a spare descriptor if there is none.
 //
 //go:nosplit
+//go:noinline
 //go:norace
 func (l *loop) reserve() {
 	if l.spare >= 0 {
@@ -353,6 +363,7 @@ func (l *loop) reserve() {
 // wake the lane again and again.
 //
 //go:nosplit
+//go:noinline
 //go:norace
 func (l *loop) pause(until int64) {
 	l.awake = until
@@ -363,6 +374,7 @@ func (l *loop) pause(until int64) {
 }
 
 //go:nosplit
+//go:noinline
 //go:norace
 func (l *loop) resume() {
 	if l.resting {
@@ -383,6 +395,7 @@ const (
 // read.
 //
 //go:nosplit
+//go:noinline
 //go:norace
 func (l *loop) look() {
 	fate := fatePass
@@ -408,6 +421,7 @@ func (l *loop) look() {
 // peek reads what a connection has sent without taking it.
 //
 //go:nosplit
+//go:noinline
 //go:norace
 func (l *loop) peek() syscall.Errno {
 	for {
@@ -425,6 +439,7 @@ func (l *loop) peek() syscall.Errno {
 // what the lane has not seen.
 //
 //go:nosplit
+//go:noinline
 //go:norace
 func (l *loop) answer() int {
 	late := l.age > l.limit
@@ -445,6 +460,7 @@ func (l *loop) answer() int {
 }
 
 //go:nosplit
+//go:noinline
 //go:norace
 func (l *loop) consume() bool {
 	n, _, errno := syscall.RawSyscall6(syscall.SYS_RECVFROM, uintptr(l.slot(l.at).fd), uintptr(unsafe.Pointer(&l.request[0])),
@@ -453,6 +469,7 @@ func (l *loop) consume() bool {
 }
 
 //go:nosplit
+//go:noinline
 //go:norace
 func (l *loop) send() bool {
 	n, _, errno := syscall.RawSyscall6(syscall.SYS_SENDTO, uintptr(l.slot(l.at).fd), uintptr(unsafe.Pointer(&l.response[0])),
@@ -463,6 +480,7 @@ func (l *loop) send() bool {
 // pass hands the connection at l.at over to Accept.
 //
 //go:nosplit
+//go:noinline
 //go:norace
 func (l *loop) pass() {
 	if s := l.slot(l.at); s.watched {
@@ -483,6 +501,7 @@ func (l *loop) pass() {
 // write puts the descriptor of the connection at l.at into the pipe.
 //
 //go:nosplit
+//go:noinline
 //go:norace
 func (l *loop) write() bool {
 	for {
@@ -501,6 +520,7 @@ func (l *loop) write() bool {
 // end closes the connection at l.at, and with it the watch.
 //
 //go:nosplit
+//go:noinline
 //go:norace
 func (l *loop) end() {
 	s := l.slot(l.at)
@@ -513,6 +533,7 @@ func (l *loop) end() {
 // unclog hands over what had to wait for room in the pipe.
 //
 //go:nosplit
+//go:noinline
 //go:norace
 func (l *loop) unclog() {
 	for l.first[slotLeaving] >= 0 {
@@ -531,6 +552,7 @@ func (l *loop) unclog() {
 // longest. It reports false if there is no room for that either.
 //
 //go:nosplit
+//go:noinline
 //go:norace
 func (l *loop) makeRoom() bool {
 	l.at = l.first[slotSilent]
@@ -547,6 +569,7 @@ func (l *loop) makeRoom() bool {
 // expire ends what is due.
 //
 //go:nosplit
+//go:noinline
 //go:norace
 func (l *loop) expire() {
 	for l.first[slotSilent] >= 0 && l.slot(l.first[slotSilent]).until <= l.now {
@@ -565,6 +588,7 @@ func (l *loop) expire() {
 // watchSlot watches the connection at l.at.
 //
 //go:nosplit
+//go:noinline
 //go:norace
 func (l *loop) watchSlot() bool {
 	s := l.slot(l.at)
@@ -573,6 +597,7 @@ func (l *loop) watchSlot() bool {
 }
 
 //go:nosplit
+//go:noinline
 //go:norace
 func (l *loop) watch(op uintptr, fd int32, events uint32, of, generation int32) bool {
 	l.change.Events, l.change.Fd, l.change.Pad = events, of, generation
@@ -581,12 +606,14 @@ func (l *loop) watch(op uintptr, fd int32, events uint32, of, generation int32) 
 }
 
 //go:nosplit
+//go:noinline
 //go:norace
 func (l *loop) close(fd int32) {
 	syscall.RawSyscall6(syscall.SYS_CLOSE, uintptr(fd), 0, 0, 0, 0, 0)
 }
 
 //go:nosplit
+//go:noinline
 //go:norace
 func (l *loop) slot(i int32) *slot { return &l.slots[i&(waitingMax-1)] }
 
@@ -594,6 +621,7 @@ func (l *loop) slot(i int32) *slot { return &l.slots[i&(waitingMax-1)] }
 // one, and l.at there.
 //
 //go:nosplit
+//go:noinline
 //go:norace
 func (l *loop) take(list int32) {
 	l.at = l.first[slotFree]
@@ -604,6 +632,7 @@ func (l *loop) take(list int32) {
 // move puts a slot at the end of another list, or of its own.
 //
 //go:nosplit
+//go:noinline
 //go:norace
 func (l *loop) move(i, list int32) {
 	s := l.slot(i)

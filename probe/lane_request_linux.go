@@ -20,6 +20,7 @@ type parsed struct {
 // l.ask.
 //
 //go:nosplit
+//go:noinline
 //go:norace
 func (l *loop) parse() bool {
 	if l.got >= requestMax {
@@ -32,6 +33,7 @@ func (l *loop) parse() bool {
 // parseLine returns where the headers begin, or zero.
 //
 //go:nosplit
+//go:noinline
 //go:norace
 func (l *loop) parseLine() int32 {
 	l.ask = parsed{}
@@ -65,6 +67,7 @@ func (l *loop) parseLine() int32 {
 }
 
 //go:nosplit
+//go:noinline
 //go:norace
 func (l *loop) parseHeaders(i int32) bool {
 	n := l.got
@@ -128,6 +131,7 @@ func (l *loop) parseHeaders(i int32) bool {
 // has tells whether s stands at i.
 //
 //go:nosplit
+//go:noinline
 //go:norace
 func (l *loop) has(i int32, s string) bool {
 	if l.got-i < int32(len(s)) {
@@ -145,6 +149,7 @@ func (l *loop) has(i int32, s string) bool {
 // case.
 //
 //go:nosplit
+//go:noinline
 //go:norace
 func (l *loop) is(i, end int32, s string) bool {
 	if end-i != int32(len(s)) {
@@ -163,19 +168,23 @@ func (l *loop) is(i, end int32, s string) bool {
 }
 
 //go:nosplit
+//go:noinline
 //go:norace
 func nameByte(c byte) bool {
 	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-' || c == '_'
 }
 
 //go:nosplit
+//go:noinline
 //go:norace
 func valueByte(c byte) bool { return ' ' <= c && c <= '~' }
 
 //go:nosplit
+//go:noinline
 //go:norace
 func hostByte(c byte) bool { return nameByte(c) || c == '.' || c == ':' || c == '[' || c == ']' }
 
 //go:nosplit
+//go:noinline
 //go:norace
 func pathByte(c byte) bool { return nameByte(c) || c == '.' || c == '/' || c == '~' }

@@ -48,6 +48,7 @@ type tableAnswer struct {
 // or -1.
 //
 //go:nosplit
+//go:noinline
 //go:norace
 func (l *loop) find(start, end int32) int32 {
 	t := &l.tables[l.current&1]
@@ -61,6 +62,7 @@ func (l *loop) find(start, end int32) int32 {
 }
 
 //go:nosplit
+//go:noinline
 //go:norace
 func (l *loop) same(t *table, path, start, end int32) bool {
 	for i := start; i < end; i++ {
@@ -74,6 +76,7 @@ func (l *loop) same(t *table, path, start, end int32) bool {
 // compose writes the answer to l.ask into l.response.
 //
 //go:nosplit
+//go:noinline
 //go:norace
 func (l *loop) compose(late bool) {
 	t := &l.tables[l.current&1]
@@ -101,6 +104,7 @@ func (l *loop) compose(late bool) {
 }
 
 //go:nosplit
+//go:noinline
 //go:norace
 func (l *loop) addString(s string) {
 	for i := range len(s) {
@@ -110,6 +114,7 @@ func (l *loop) addString(s string) {
 }
 
 //go:nosplit
+//go:noinline
 //go:norace
 func (l *loop) addText(t *table, i, end int32) {
 	for ; i < end; i++ {
