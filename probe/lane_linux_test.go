@@ -433,6 +433,46 @@ func TestLaneIdleTimeout(t *testing.T) {
 	}
 }
 
+// An event that is not for the lane's way of reading is left to Go's.
+func TestLaneDoesNotSpinOnBytesOutOfBand(t *testing.T) {
+	for _, network := range []string{"tcp", "unix"} {
+		for _, kept := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, kept %v", network, kept), func(t *testing.T) {
+				address := "127.0.0.1:0"
+				if network == "unix" {
+					address = t.TempDir() + "/socket"
+				}
+				s := serveLane(t, started(t), listen(t, network, address))
+				c := dial(t, s.addr)
+				defer c.Close()
+				if kept {
+					io.WriteString(c, "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n")
+					if _, err := c.Read(make([]byte, 1000)); err != nil {
+						t.Fatal(err)
+					}
+				}
+				eventually(t, "the lane has the connection", func() bool { return s.lane.Stats().Waiting == 1 })
+				raw, err := c.(syscall.Conn).SyscallConn()
+				if err != nil {
+					t.Fatal(err)
+				}
+				raw.Control(func(fd uintptr) { err = syscall.Sendto(int(fd), []byte("!"), syscall.MSG_OOB, nil) })
+				if err != nil {
+					t.Skip(err)
+				}
+				if network == "unix" {
+					eventually(t, "the connection is handed over", func() bool { return s.lane.Stats().Passed == 1 })
+				}
+				before := usage(t)
+				time.Sleep(300 * time.Millisecond) // what is measured, not waited for
+				if used := usage(t) - before; used > 150*time.Millisecond {
+					t.Errorf("%v of processor time in 300 ms with nothing to do", used)
+				}
+			})
+		}
+	}
+}
+
 // A lane that has lost its readers holds what it can, and leaves the rest to
 // the kernel.
 func TestLaneWithoutAcceptDoesNotSpin(t *testing.T) {

@@ -400,8 +400,11 @@ const (
 func (l *loop) look() {
 	fate := fatePass
 	switch errno := l.peek(); {
-	case errno == syscall.EAGAIN:
+	case errno == syscall.EAGAIN && !l.slot(l.at).watched:
 		fate = fateWait
+	case errno == syscall.EAGAIN:
+		// An event without a byte, such as one out of band on a unix socket,
+		// would come again and again.
 	case errno == 0 && l.got > 0 && l.parse():
 		fate = l.answer()
 	case l.slot(l.at).list == slotKept && l.got == 0:
