@@ -118,7 +118,7 @@ func notOurs(ln net.Listener) error {
 func newLoop(c laneConfig) *loop {
 	l := &loop{
 		epoll: -1, listener: -1, orders: -1, handOver: -1, spare: -1,
-		limit: int64(c.limit), idle: int64(c.idle), rest: restMin,
+		limit: int64(c.limit), asleep: min(asleep, int64(c.limit)/4), idle: int64(c.idle), rest: restMin,
 	}
 	for i := range l.first {
 		l.first[i], l.last[i] = -1, -1

@@ -735,6 +735,27 @@ func TestLaneOfAWedgedProcess(t *testing.T) {
 	}
 }
 
+// Whatever the limit, a sleep of any length and the time between two beats leave
+// some of it.
+func TestLaneSleepsLessThanItsLimit(t *testing.T) {
+	for _, limit := range []time.Duration{MinHeartbeatLimit, time.Second, 2 * time.Second, 3 * time.Second, DefaultHeartbeatLimit} {
+		l, err := made(t).Lane(listen(t, "tcp", "127.0.0.1:0"), HeartbeatLimit(limit))
+		if err != nil {
+			t.Fatal(err)
+		}
+		on(t, l)
+		lane := l.active.(*lane)
+		lp := lane.loop
+		lp.age = int64(lane.period)
+		lp.now -= int64(time.Hour) // for which it was stopped
+		lp.sleep()
+		if left := int64(limit) - lp.age; left < int64(limit)/4 {
+			t.Errorf("with a limit of %v, after an hour that did not pass for it, the heartbeat is %v old", limit, time.Duration(lp.age))
+		}
+		l.Close()
+	}
+}
+
 // A process that was stopped has lost time, not its heartbeat.
 func TestLaneOfAStoppedProcess(t *testing.T) {
 	if instrumented() {
@@ -746,13 +767,13 @@ func TestLaneOfAStoppedProcess(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.Process.Signal(syscall.SIGSTOP)
-	time.Sleep(5 * time.Second) // longer than its limit: what is tested
+	time.Sleep(6 * time.Second) // longer than its limit: what is tested
 	probe := dial(t, addr)
 	defer probe.Close()
 	io.WriteString(probe, probeRequest("/livez"))
 	c.Process.Signal(syscall.SIGCONT)
 	if got, _ := io.ReadAll(probe); !strings.HasPrefix(string(got), "HTTP/1.1 200 ") {
-		t.Errorf("after five seconds that did not pass for it: %q", got)
+		t.Errorf("after six seconds that did not pass for it: %q", got)
 	}
 }
 
@@ -760,7 +781,7 @@ func init() {
 	children["stopped"] = func() {
 		r := must(New())
 		ln := must(net.Listen("tcp", "127.0.0.1:0"))
-		l := must(r.Lane(ln, HeartbeatLimit(3*time.Second)))
+		l := must(r.Lane(ln, HeartbeatLimit(5*time.Second)))
 		go http.Serve(l, r.Wrap(echo))
 		fmt.Println(ln.Addr())
 		io.Copy(io.Discard, os.Stdin)

@@ -86,9 +86,11 @@ const (
 	// goes the ordinary way: what a lost packet costs at first (RFC 6298), and
 	// what a prober waits at most by default.
 	silence = 1000 * millisecond
-	// asleep is the longest that the lane itself sleeps. What its clock runs
-	// ahead beyond that in one sleep is time for which the whole process stood
-	// still (SIGSTOP, a frozen cgroup), and not held against the heartbeat.
+	// asleep is the longest that the lane itself sleeps, but for a quarter of
+	// the heartbeat's limit if that is less. Beyond twice that, one sleep is
+	// time for which the whole process stood still (SIGSTOP, a frozen cgroup),
+	// and not held against the heartbeat: with the quarter between two beats,
+	// that leaves it another until it is late.
 	asleep = 1000 * millisecond
 	// Without descriptors or memory the lane accepts again after restMin, and
 	// after twice as long each time until restMax: net/http's own figures.
@@ -134,6 +136,7 @@ type loop struct {
 	resting  bool  // not accepting
 	clogged  bool  // handOver was full, and is watched
 	limit    int64 // the heartbeat's, in nanoseconds
+	asleep   int64 // the longest sleep, in nanoseconds
 	idle     int64 // how long a kept connection waits, in nanoseconds; 0 for ever
 
 	now   int64 // nanoseconds on the monotonic clock
@@ -227,7 +230,7 @@ func (l *loop) serve() syscall.Errno {
 //go:noinline
 //go:norace
 func (l *loop) sleep() int32 {
-	until := l.now + asleep
+	until := l.now + l.asleep
 	if i := l.first[slotSilent]; i >= 0 {
 		until = min(until, l.slot(i).until)
 	}
@@ -242,7 +245,7 @@ func (l *loop) sleep() int32 {
 		uintptr(unsafe.Pointer(&l.events[0])), batch, uintptr(ms), 0, 0)
 	before := l.now
 	l.tick()
-	l.age += min(l.now-before, 2*asleep)
+	l.age += min(l.now-before, 2*l.asleep)
 	l.counts.oldest = max(l.counts.oldest, uint64(l.age))
 	switch errno {
 	case 0:
