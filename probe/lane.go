@@ -33,7 +33,8 @@ import (
 //
 // Because the thread would answer for a process in which nothing else runs, a
 // goroutine sends it a heartbeat every second. Once that is older than the
-// limit, every endpoint answers 503.
+// limit, every endpoint answers 503. So it does when what another goroutine
+// says of the checks is older than three times the limit, three seconds at least.
 //
 // What the lane answers, the server does not see: no ConnState, no ConnContext.
 //
@@ -66,7 +67,7 @@ type LaneStats struct {
 	Why  string // why it is off; empty if it is on
 
 	Answered uint64 // probes
-	Stale    uint64 // of these, those answered 503 because the heartbeat was late
+	Stale    uint64 // of these, those answered 503 because the heartbeat, or what to answer, was late
 	Passed   uint64 // connections handed over to Accept
 	Waiting  int    // connections in the lane
 	Scarce   uint64 // failures to accept for want of descriptors or memory

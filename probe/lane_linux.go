@@ -32,6 +32,11 @@ const (
 	unclaimedFor = 10 * time.Second
 	// heartbeat is the longest time between two beats.
 	heartbeat = time.Second
+	// outdated is how old a table may be, in the heartbeat's limits, of a
+	// second at least: there is a table every second. Making one takes memory
+	// and locks, so it may be later than a beat; but the goroutine that does
+	// may stand still for ever where beats go on.
+	outdated = 3
 )
 
 // lane is a Lane that is on.
@@ -128,6 +133,7 @@ func newLoop(c laneConfig) *loop {
 		l.slots[i] = slot{fd: -1, prev: i - 1, next: i + 1}
 	}
 	l.slots[waitingMax-1].next = -1
+	l.outdated = outdated * max(l.limit, int64(heartbeat))
 	return l
 }
 

@@ -245,6 +245,29 @@ func TestLaneClosedBeforeItBegins(t *testing.T) {
 	}
 }
 
+// A heartbeat does not vouch for answers that nobody renews.
+func TestLaneWithAnOldTable(t *testing.T) {
+	r := made(t)
+	l, err := r.Lane(listen(t, "tcp", "127.0.0.1:0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	on(t, l)
+	l.active.(*lane).loop.outdated = int64(100 * time.Millisecond)
+	serve(t, &http.Server{Handler: r.Wrap(echo), ErrorLog: discard}, l)
+	says := func(status string) func() bool {
+		return func() bool { return strings.HasPrefix(ask(t, l.Addr(), probeRequest("/livez")), "HTTP/1.1 "+status) }
+	}
+	eventually(t, "the lane says 200", says("200"))
+	r.mu.Lock() // no table is made without it
+	eventually(t, "the lane says 503", says("503"))
+	r.mu.Unlock()
+	eventually(t, "the lane says 200 again", says("200"))
+	if s := l.Stats(); s.Stale == 0 || s.HeartbeatMax > DefaultHeartbeatLimit {
+		t.Errorf("Stats = %+v", s)
+	}
+}
+
 // What has changed between Lane and Accept is in the first table.
 func TestLaneBeginsWithATableOfThatMoment(t *testing.T) {
 	r := started(t)

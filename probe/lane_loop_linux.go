@@ -136,11 +136,13 @@ type loop struct {
 	resting  bool  // not accepting
 	clogged  bool  // handOver was full, and is watched
 	limit    int64 // the heartbeat's, in nanoseconds
+	outdated int64 // the table's limit, in nanoseconds
 	asleep   int64 // the longest sleep, in nanoseconds
 	idle     int64 // how long a kept connection waits, in nanoseconds; 0 for ever
 
 	now   int64 // nanoseconds on the monotonic clock
 	age   int64 // of the heartbeat
+	since int64 // the table came, as long as age is counted
 	rest  int64 // how long to rest the next time
 	awake int64 // when the present rest ends
 
@@ -168,7 +170,7 @@ type loop struct {
 // laneCounts are written by the lane and read by anyone, one word each.
 type laneCounts struct {
 	answered uint64
-	stale    uint64 // answered 503 for the heartbeat's sake
+	stale    uint64 // answered 503 for the heartbeat's sake, or the table's
 	passed   uint64
 	waiting  uint64 // slots taken
 	scarce   uint64 // accepts that failed for want of descriptors or memory
@@ -245,7 +247,9 @@ func (l *loop) sleep() int32 {
 		uintptr(unsafe.Pointer(&l.events[0])), batch, uintptr(ms), 0, 0)
 	before := l.now
 	l.tick()
-	l.age += min(l.now-before, 2*l.asleep)
+	passed := min(l.now-before, 2*l.asleep)
+	l.age += passed
+	l.since += passed
 	l.counts.oldest = max(l.counts.oldest, uint64(l.age))
 	switch errno {
 	case 0:
@@ -286,6 +290,7 @@ func (l *loop) takeOrders() bool {
 			l.age = 0
 			if n > 1 {
 				l.current = next
+				l.since = 0
 			}
 		}
 	}
@@ -448,7 +453,7 @@ func (l *loop) peek() syscall.Errno {
 //go:noinline
 //go:norace
 func (l *loop) answer() int {
-	late := l.age > l.limit
+	late := l.age > l.limit || l.since > l.outdated
 	l.compose(late)
 	if !l.consume() || !l.send() {
 		return fateEnd // a client that has long stopped to read its answers
