@@ -29,7 +29,9 @@ import (
 // drains.
 //
 // Who connects and is silent stays in the lane for a second, or until 1,024
-// others are there, and then goes the ordinary way.
+// others are there, and then goes the ordinary way. If nobody calls Accept, 1,024
+// connections wait to be handed out and as many in the lane; then probes wait in
+// the kernel's queue, too.
 //
 // Because the thread would answer for a process in which nothing else runs, a
 // goroutine sends it a heartbeat every second. Once that is older than the

@@ -326,15 +326,24 @@ func (l *lane) finish(errno syscall.Errno) {
 	for i := range lp.slots {
 		switch s := &lp.slots[i]; s.list {
 		case slotKept:
-			syscall.Close(int(s.fd)) // idle, as http.Server.Shutdown sees it
+			n, _, _ := syscall.Recvfrom(int(s.fd), lp.request[:1], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+			if n > 0 {
+				l.rest = append(l.rest, s.fd) // has a request
+			} else {
+				syscall.Close(int(s.fd)) // idle, as http.Server.Shutdown sees it
+			}
 		case slotSilent, slotLeaving:
 			l.rest = append(l.rest, s.fd)
 		}
 	}
 	atomic.StoreUint64(&lp.counts.waiting, 0)
+	// Where descriptors are scarce, accept may need those of the others.
+	listener := lp.listener
+	lp.listener = -1
+	release(lp)
 	for range queueMax {
-		syscall.SetNonblock(int(lp.listener), true) // see the loop, on descriptors
-		fd, _, errno := syscall.Syscall6(syscall.SYS_ACCEPT4, uintptr(lp.listener), 0, 0, syscall.SOCK_CLOEXEC, 0, 0)
+		syscall.SetNonblock(int(listener), true) // see the loop, on descriptors
+		fd, _, errno := syscall.Syscall6(syscall.SYS_ACCEPT4, uintptr(listener), 0, 0, syscall.SOCK_CLOEXEC, 0, 0)
 		if errno == syscall.EINTR || errno == syscall.ECONNABORTED {
 			continue
 		}
@@ -343,7 +352,7 @@ func (l *lane) finish(errno syscall.Errno) {
 		}
 		l.rest = append(l.rest, int32(fd))
 	}
-	release(lp)
+	syscall.Close(int(listener))
 	close(l.ended)
 }
 
@@ -360,9 +369,9 @@ func (l *lane) Accept() (net.Conn, error) {
 		c, err := net.FileConn(f)
 		if err != nil {
 			var errno syscall.Errno
-			if errors.As(err, &errno) && errno.Temporary() {
+			if errors.As(err, &errno) && (errno.Temporary() || errno == syscall.ENOMEM || errno == syscall.ENOBUFS) {
 				l.retry = f
-				return nil, l.failed(os.NewSyscallError("accept4", errno))
+				return nil, l.failed(scarce{os.NewSyscallError("accept4", errno)})
 			}
 			f.Close()
 			continue
@@ -387,6 +396,13 @@ func (l *lane) start() {
 	l.loop.tables[l.loop.current] = *l.draft(time.Now()).table
 	go l.beat()
 }
+
+// scarce is a lack of descriptors or memory. It passes, so a server should try
+// again; net says so of a lack of descriptors only.
+type scarce struct{ error }
+
+func (scarce) Temporary() bool { return true }
+func (s scarce) Unwrap() error { return s.error }
 
 func (l *lane) failed(err error) error {
 	return &net.OpError{Op: "accept", Net: l.inner.Addr().Network(), Addr: l.inner.Addr(), Err: err}
@@ -441,14 +457,20 @@ func (l *lane) Close() error {
 			release(l.loop)
 			l.closeOrders()
 			close(l.ended)
+			close(l.drawn)
 		} else {
 			l.stop()
-			<-l.ended
-			<-l.drawn
 		}
+		<-l.ended
+		<-l.drawn
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		if l.over == nil {
+		switch {
+		case l.over != nil:
+		case !running:
+			l.pipe.Close()
+			l.over = net.ErrClosed
+		default:
 			l.unused = time.AfterFunc(l.unclaimed, l.closeUnclaimed)
 		}
 	})
