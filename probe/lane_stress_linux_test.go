@@ -361,6 +361,7 @@ func TestLaneBesideManyConnections(t *testing.T) {
 	case testing.Short():
 		idle, slow = 300, 50
 	}
+	mayOpen(t, idle+slow+100)
 	s := serveLane(t, started(t), listen(t, "tcp", "127.0.0.1:0"))
 	timed := func() (all []time.Duration) {
 		for range 200 {
