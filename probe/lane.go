@@ -44,7 +44,7 @@ import (
 // turn to tell it.
 //
 // A running lane costs one thread, two goroutines, which wake once a second,
-// about 110 KB and seven descriptors. Accept makes a connection from a descriptor,
+// about 140 KB and seven descriptors. Accept makes a connection from a descriptor,
 // which takes a dozen system calls more than a listener's own.
 type Lane struct {
 	inner  net.Listener

@@ -3,7 +3,6 @@
 package probe
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -19,9 +18,9 @@ import (
 )
 
 const (
-	// pipeSize is how many bytes of descriptors fit between the lane and
-	// Accept, four each: as many connections as the lane itself holds.
-	pipeSize = 4 * waitingMax
+	// pipeSize is how many bytes fit between the lane and Accept: as many
+	// connections as the lane itself holds.
+	pipeSize = waitingMax * unsafe.Sizeof(guest{})
 	// queueMax is how many connections a lane that ends takes from the kernel's
 	// queue: as many as that has by default (net.core.somaxconn). A listener
 	// that another process serves as well might never run dry.
@@ -64,13 +63,13 @@ type lane struct {
 
 	// Set before ended is closed, read after.
 	failure error   // what ended the lane, if it was not Close
-	rest    []int32 // what it left, for Accept
+	rest    []guest // what it left, for Accept
 
 	mu     sync.Mutex // held while a connection is got from the pipe; guards what follows
-	pipe   *os.File   // descriptors come out here
-	read   [4 * batch]byte
-	ready  []int32     // read from the pipe
-	retry  *os.File    // the connection for which there was no descriptor
+	pipe   *os.File   // connections come out here
+	read   [batch]guest
+	ready  []guest     // read from the pipe
+	retry  *handed     // the connection for which there was no descriptor
 	over   error       // what Accept returns from now on
 	unused *time.Timer // closes what nobody accepts, after Close
 }
@@ -130,7 +129,7 @@ func newLoop(c laneConfig) *loop {
 	}
 	l.first[slotFree], l.last[slotFree] = 0, waitingMax-1
 	for i := range int32(waitingMax) {
-		l.slots[i] = slot{fd: -1, prev: i - 1, next: i + 1}
+		l.slots[i] = slot{guest: guest{fd: -1}, prev: i - 1, next: i + 1}
 	}
 	l.slots[waitingMax-1].next = -1
 	l.outdated = outdated * max(l.limit, int64(heartbeat))
@@ -175,8 +174,9 @@ func (l *lane) open() error {
 // prepare brings the descriptors into their places.
 func (l *lane) prepare() error {
 	lp := l.loop
-	// Without this a pipe has 64 KB, room for 16,384 connections.
-	if _, _, errno := syscall.Syscall(syscall.SYS_FCNTL, uintptr(lp.handOver), syscall.F_SETPIPE_SZ, pipeSize); errno != 0 {
+	// Without this a pipe has 64 KB, or 8 KB if the user has very many of them,
+	// and then it is not allowed to grow.
+	if _, _, errno := syscall.Syscall(syscall.SYS_FCNTL, uintptr(lp.handOver), syscall.F_SETPIPE_SZ, pipeSize); errno != 0 && errno != syscall.EPERM {
 		return os.NewSyscallError("fcntl", errno)
 	}
 	var err error
@@ -328,12 +328,12 @@ func (l *lane) finish(errno syscall.Errno) {
 		case slotKept:
 			n, _, _ := syscall.Recvfrom(int(s.fd), lp.request[:1], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
 			if n > 0 {
-				l.rest = append(l.rest, s.fd) // has a request
+				l.rest = append(l.rest, s.guest) // has a request
 			} else {
 				syscall.Close(int(s.fd)) // idle, as http.Server.Shutdown sees it
 			}
 		case slotSilent, slotLeaving:
-			l.rest = append(l.rest, s.fd)
+			l.rest = append(l.rest, s.guest)
 		}
 	}
 	atomic.StoreUint64(&lp.counts.waiting, 0)
@@ -343,14 +343,18 @@ func (l *lane) finish(errno syscall.Errno) {
 	release(lp)
 	for range queueMax {
 		syscall.SetNonblock(int(listener), true) // see the loop, on descriptors
-		fd, _, errno := syscall.Syscall6(syscall.SYS_ACCEPT4, uintptr(listener), 0, 0, syscall.SOCK_CLOEXEC, 0, 0)
+		var g guest
+		length := uint32(unsafe.Sizeof(g.from))
+		fd, _, errno := syscall.Syscall6(syscall.SYS_ACCEPT4, uintptr(listener), uintptr(unsafe.Pointer(&g.from)),
+			uintptr(unsafe.Pointer(&length)), syscall.SOCK_CLOEXEC, 0, 0)
 		if errno == syscall.EINTR || errno == syscall.ECONNABORTED {
 			continue
 		}
 		if errno != 0 {
 			break
 		}
-		l.rest = append(l.rest, int32(fd))
+		g.fd = int32(fd)
+		l.rest = append(l.rest, g)
 	}
 	syscall.Close(int(listener))
 	close(l.ended)
@@ -366,7 +370,7 @@ func (l *lane) Accept() (net.Conn, error) {
 		if err != nil {
 			return nil, l.failed(err)
 		}
-		c, err := net.FileConn(f)
+		c, err := net.FileConn(f.File)
 		if err != nil {
 			var errno syscall.Errno
 			if errors.As(err, &errno) && (errno.Temporary() || errno == syscall.ENOMEM || errno == syscall.ENOBUFS) {
@@ -377,12 +381,11 @@ func (l *lane) Accept() (net.Conn, error) {
 			continue
 		}
 		f.Close()
-		if c.RemoteAddr() == nil && c.LocalAddr().Network() == "tcp" {
-			c.Close() // reset by its client meanwhile
-			continue
-		}
 		if l.adjust != nil {
 			l.adjust(c)
+		}
+		if tcp, ok := c.(*net.TCPConn); ok && c.RemoteAddr() == nil {
+			return departed{tcp, f.from.addr()}, nil
 		}
 		return c, nil
 	}
@@ -408,8 +411,14 @@ func (l *lane) failed(err error) error {
 	return &net.OpError{Op: "accept", Net: l.inner.Addr().Network(), Addr: l.inner.Addr(), Err: err}
 }
 
+// handed is a connection that has been handed over.
+type handed struct {
+	*os.File
+	from sockaddr
+}
+
 // next gets the next connection. mu is held.
-func (l *lane) next() (*os.File, error) {
+func (l *lane) next() (*handed, error) {
 	if f := l.retry; f != nil {
 		l.retry = nil
 		return f, nil
@@ -421,10 +430,8 @@ func (l *lane) next() (*os.File, error) {
 		l.unused.Reset(l.unclaimed)
 	}
 	for len(l.ready) == 0 {
-		n, err := l.pipe.Read(l.read[:])
-		for i := 0; i+4 <= n; i += 4 {
-			l.ready = append(l.ready, int32(binary.NativeEndian.Uint32(l.read[i:])))
-		}
+		n, err := l.pipe.Read(unsafe.Slice((*byte)(unsafe.Pointer(&l.read)), unsafe.Sizeof(l.read)))
+		l.ready = append(l.ready, l.read[:max(n, 0)/int(unsafe.Sizeof(guest{}))]...)
 		if err == io.EOF {
 			<-l.ended
 			l.ready, l.rest = l.rest, nil
@@ -441,9 +448,9 @@ func (l *lane) next() (*os.File, error) {
 			return nil, l.over
 		}
 	}
-	fd := l.ready[0]
+	g := l.ready[0]
 	l.ready = l.ready[1:]
-	return os.NewFile(uintptr(fd), "connection"), nil
+	return &handed{os.NewFile(uintptr(g.fd), "connection"), g.from}, nil
 }
 
 // Close ends the lane. It waits for its thread, so that afterwards the address

@@ -114,9 +114,18 @@ const (
 	slotLists
 )
 
+// guest is a connection as it comes from accept4 and goes into the pipe.
+type guest struct {
+	fd   int32
+	from sockaddr // the client's: a connection that is reset forgets it
+}
+
+// sockaddr has room for sockaddr_in6, and for the beginning of others.
+type sockaddr [28]byte
+
 // slot is a connection that waits in the lane.
 type slot struct {
-	fd         int32
+	guest
 	generation int32 // tells an event of this connection from its predecessor's
 	list       int32
 	prev, next int32 // in the list, -1 at its ends
@@ -149,9 +158,10 @@ type loop struct {
 	// What is passed between functions, lest their frames outgrow what is
 	// given to a chain of nosplit ones where nothing is optimized.
 	at       int32 // the slot that is being dealt with
-	accepted int32 // descriptor
-	got      int32 // bytes in request
-	size     int32 // of response
+	accepted guest
+	length   uint32 // of its address
+	got      int32  // bytes in request
+	size     int32  // of response
 	ask      parsed
 
 	first, last [slotLists]int32
@@ -347,8 +357,10 @@ func (l *loop) accept() syscall.Errno {
 //go:norace
 func (l *loop) accept4() syscall.Errno {
 	syscall.RawSyscall6(syscall.SYS_FCNTL, uintptr(l.listener), syscall.F_SETFL, syscall.O_RDWR|syscall.O_NONBLOCK, 0, 0, 0)
-	fd, _, errno := syscall.RawSyscall6(syscall.SYS_ACCEPT4, uintptr(l.listener), 0, 0, syscall.SOCK_CLOEXEC, 0, 0)
-	l.accepted = int32(fd)
+	l.length = uint32(unsafe.Sizeof(sockaddr{}))
+	fd, _, errno := syscall.RawSyscall6(syscall.SYS_ACCEPT4, uintptr(l.listener), uintptr(unsafe.Pointer(&l.accepted.from)),
+		uintptr(unsafe.Pointer(&l.length)), syscall.SOCK_CLOEXEC, 0, 0)
+	l.accepted.fd = int32(fd)
 	return errno
 }
 
@@ -509,14 +521,15 @@ func (l *loop) pass() {
 	}
 }
 
-// write puts the descriptor of the connection at l.at into the pipe.
+// write puts the connection at l.at into the pipe.
 //
 //go:nosplit
 //go:noinline
 //go:norace
 func (l *loop) write() bool {
 	for {
-		_, _, errno := syscall.RawSyscall6(syscall.SYS_WRITE, uintptr(l.handOver), uintptr(unsafe.Pointer(&l.slot(l.at).fd)), 4, 0, 0, 0)
+		_, _, errno := syscall.RawSyscall6(syscall.SYS_WRITE, uintptr(l.handOver),
+			uintptr(unsafe.Pointer(&l.slot(l.at).guest)), unsafe.Sizeof(guest{}), 0, 0, 0)
 		switch errno {
 		case 0:
 			l.counts.passed++
@@ -636,7 +649,7 @@ func (l *loop) slot(i int32) *slot { return &l.slots[i&(waitingMax-1)] }
 //go:norace
 func (l *loop) take(list int32) {
 	l.at = l.first[slotFree]
-	l.slot(l.at).fd = l.accepted
+	l.slot(l.at).guest = l.accepted
 	l.move(l.at, list)
 }
 
