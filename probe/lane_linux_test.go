@@ -663,10 +663,15 @@ func startChild(t *testing.T, name string, files []*os.File, env ...string) (*ch
 	}
 	t.Cleanup(func() {
 		c.in.Close()
-		c.Process.Kill()
+		if t.Failed() { // with all its goroutines, if it lives
+			c.Process.Signal(syscall.SIGQUIT)
+			defer time.AfterFunc(5*time.Second, func() { c.Process.Kill() }).Stop()
+		} else {
+			c.Process.Kill()
+		}
 		c.Wait()
 		if t.Failed() {
-			t.Logf("child %s: %.4000s", name, c.out.String())
+			t.Logf("child %s: %.16000s", name, c.out.String())
 		}
 	})
 	return c, out
