@@ -223,10 +223,9 @@ func (l *lane) thread() {
 }
 
 // beat starts the lane and sends it a heartbeat every period until it ends. It
-// does nothing that
-// has to wait for more than a turn on a processor: it allocates nothing, lest it
-// be sent to help the collector, takes no lock, and keeps its P in its only
-// system call.
+// does nothing that has to wait for more than a turn on a processor: it
+// allocates nothing, lest it be sent to help the collector, takes no lock, and
+// keeps its P in its only system call.
 func (l *lane) beat() {
 	defer close(l.beaten)
 	ticker := time.NewTicker(l.period)
