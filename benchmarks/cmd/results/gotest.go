@@ -113,7 +113,7 @@ var quantumSection = benchmarkSection(section{
 	name:   "quantum",
 	title:  "Waiting for a turn beside an encode, one processor",
 	tables: latencyTable("Quantum", "payload and variant", "quantum", "quanta", "turns"),
-}, false, benchmark{pattern: "^BenchmarkQuantum$", time: "200ms", cpu: 1})
+}, false, benchmark{pattern: "^BenchmarkQuantum$", time: "1s", cpu: 1})
 
 // latencyTable is a table of quantiles, and of one figure beside them.
 func latencyTable(prefix, first, what, unit, title string) func(io.Writer, samples) {
