@@ -451,11 +451,7 @@ func TestLaneThatHasEndedLeavesOtherSocketsAlone(t *testing.T) {
 
 func TestLaneReportsAListenerThatIsShutDown(t *testing.T) {
 	ln := listen(t, "tcp", "127.0.0.1:0")
-	f, err := ln.(*net.TCPListener).File()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
+	f := shared(t, ln)
 	l, err := made(t).Lane(ln)
 	if err != nil {
 		t.Fatal(err)
@@ -637,6 +633,20 @@ func runChild() {
 	}
 }
 
+// hasLane reports whether a lane is on wherever it can be at all.
+func hasLane() bool { return !instrumented() }
+
+// shared returns another descriptor of a listener's socket.
+func shared(t *testing.T, ln net.Listener) *os.File {
+	t.Helper()
+	f, err := ln.(*net.TCPListener).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	return f
+}
+
 // child runs this test binary as a child; output is what it prints.
 type child struct {
 	*exec.Cmd
@@ -715,10 +725,7 @@ func init() {
 func TestLaneLeavesASharedListenerAlive(t *testing.T) {
 	r := started(t)
 	ln := listen(t, "tcp", "127.0.0.1:0")
-	f, err := ln.(*net.TCPListener).File()
-	if err != nil {
-		t.Fatal(err)
-	}
+	f := shared(t, ln)
 	c, out := startChild(t, "inheritor", []*os.File{f})
 	f.Close()
 	if got := line(t, out); got != "ready" {
@@ -740,11 +747,7 @@ func TestLaneLeavesASharedListenerAlive(t *testing.T) {
 // Whoever has the listener's socket, too, can make it block for all.
 func TestLaneOnAListenerThatBlocks(t *testing.T) {
 	ln := listen(t, "tcp", "127.0.0.1:0")
-	f, err := ln.(*net.TCPListener).File()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
+	f := shared(t, ln)
 	s := serveLane(t, started(t), ln)
 	for range 3 {
 		f.Fd() // which does it
@@ -775,10 +778,7 @@ func TestLaneOnAListenerThatBlocks(t *testing.T) {
 // An inherited listener works as one of one's own.
 func TestLaneOnAnInheritedListener(t *testing.T) {
 	ln := listen(t, "tcp", "127.0.0.1:0")
-	f, err := ln.(*net.TCPListener).File()
-	if err != nil {
-		t.Fatal(err)
-	}
+	f := shared(t, ln)
 	ln.Close()
 	inherited, err := net.FileListener(f)
 	f.Close()

@@ -3,3 +3,5 @@
 package probe
 
 func runChild() {}
+
+func hasLane() bool { return false }

@@ -57,10 +57,15 @@ func listen(t testing.TB, network, address string) net.Listener {
 // on skips the test where there is no lane.
 func on(t testing.TB, l *Lane) {
 	t.Helper()
-	if s := l.Stats(); !s.On {
-		l.Close()
-		t.Skip(s.Why)
+	s := l.Stats()
+	if s.On {
+		return
 	}
+	l.Close()
+	if hasLane() {
+		t.Fatalf("the lane is off: %s", s.Why)
+	}
+	t.Skip(s.Why)
 }
 
 // serveLane serves r and echo behind a lane until the test ends.
