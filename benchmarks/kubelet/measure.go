@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -58,7 +57,7 @@ func (o *options) measure(ctx context.Context, bin, server string) (outcome, err
 	// The server runs as long as this call does, and this call as long as it.
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	addr, err := freeAddr()
+	addr, err := flood.FreeAddr()
 	if err != nil {
 		return outcome{}, err
 	}
@@ -151,14 +150,4 @@ func summary(live, ready []record, duration time.Duration) outcome {
 		got.OutOfRotation += min(r.unhealthy.Seconds()/duration.Seconds(), 1) / float64(len(ready))
 	}
 	return got
-}
-
-// freeAddr returns a loopback address with a port that was free just now.
-func freeAddr() (string, error) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", fmt.Errorf("no free port: %w", err)
-	}
-	defer ln.Close()
-	return ln.Addr().String(), nil
 }

@@ -31,6 +31,16 @@ type Process struct {
 	Ready time.Duration
 }
 
+// FreeAddr returns a loopback address with a port that was free just now.
+func FreeAddr() (string, error) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", fmt.Errorf("flood: no free port: %w", err)
+	}
+	defer ln.Close()
+	return ln.Addr().String(), nil
+}
+
 // Server is a child that runs.
 type Server struct {
 	cmd    *exec.Cmd

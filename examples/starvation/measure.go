@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
-	"net"
 	"os"
 	"runtime"
 	"strconv"
@@ -31,7 +29,7 @@ func (o *options) measure(ctx context.Context, m mode, con *console) measurement
 
 	addr := o.addr
 	if addr == "" {
-		free, err := freeAddr()
+		free, err := flood.FreeAddr()
 		if err != nil {
 			return failed(err)
 		}
@@ -124,14 +122,4 @@ func cpuTime(srv *flood.Server) time.Duration {
 		return 0
 	}
 	return used
-}
-
-// freeAddr returns a loopback address with a port that was free just now.
-func freeAddr() (string, error) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", fmt.Errorf("no free port: %w", err)
-	}
-	defer ln.Close()
-	return ln.Addr().String(), nil
 }

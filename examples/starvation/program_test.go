@@ -17,6 +17,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/probelane/probelane/examples/flood"
 )
 
 // program is a run of the program under test.
@@ -193,7 +195,7 @@ func TestKilledServerIsToldAndTheOthersAreMeasured(t *testing.T) {
 func TestServeRunsOneServerAlone(t *testing.T) {
 	for _, m := range modes {
 		t.Run(m.name, func(t *testing.T) {
-			addr, err := freeAddr()
+			addr, err := flood.FreeAddr()
 			if err != nil {
 				t.Fatal(err)
 			}

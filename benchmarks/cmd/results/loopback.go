@@ -23,7 +23,7 @@ func loopbackBuild(ctx context.Context, bin string) error {
 
 // withLoopback starts a server on its core and calls f with its address.
 func withLoopback(ctx context.Context, e *environment, server string, f func(addr string) error) error {
-	addr, err := freeAddr()
+	addr, err := flood.FreeAddr()
 	if err != nil {
 		return err
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"os/exec"
 	"regexp"
 	"strconv"
@@ -21,7 +20,7 @@ var pair = []string{"plain", "guarded"}
 // withTool starts a fresh server on its core, calls the tool on the other with
 // the arguments for warming up, and returns what it said to the others.
 func withTool(ctx context.Context, e *environment, server, path string, warm, tool []string) (string, error) {
-	addr, err := freeAddr()
+	addr, err := flood.FreeAddr()
 	if err != nil {
 		return "", err
 	}
@@ -45,16 +44,6 @@ func withTool(ctx context.Context, e *environment, server, path string, warm, to
 		}
 	}
 	return string(said), nil
-}
-
-// freeAddr returns a loopback address with a port that was free just now.
-func freeAddr() (string, error) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
-	}
-	defer ln.Close()
-	return ln.Addr().String(), nil
 }
 
 // serveCommand starts a server for a tool by hand.
