@@ -81,7 +81,7 @@ func BenchmarkQuantum(b *testing.B) {
 			v := p.build()
 			for _, variant := range variants {
 				beside := (p.kind == "clients" || p.kind == "document") && slices.Contains(quantumPeers, variant.name)
-				if variant.name != "probelane-Encode" && !beside {
+				if variant.name != "probelane-Encode" && variant.name != "probelane-Marshal" && !beside {
 					continue
 				}
 				b.Run(variant.String(), func(b *testing.B) { measureQuanta(b, variant, v) })

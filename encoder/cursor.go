@@ -5,8 +5,6 @@ import (
 	"errors"
 	"slices"
 	"unsafe"
-
-	"github.com/bytedance/gopkg/lang/dirtmake"
 )
 
 // errCallsUser says that what comes next may run the user's code, which has
@@ -277,19 +275,4 @@ func past(stack []frame, levels int) float64 {
 		return max(float64(done)-1+within, 0) / float64(all)
 	}
 	return 1
-}
-
-// grow makes room in b for at least n more bytes, and some for what a rough
-// measure misses. It makes room for all that is likely still to come, so that
-// a large result is moved once. The room is not cleared: that would cost as
-// much as half of the encoding.
-func (c *cursor) grow(b []byte, n int) []byte {
-	if cap(b)-len(b) >= n+n/2 {
-		return b
-	}
-	rest := c.estimate(max(len(b), n)) - len(b)
-	rest += rest / 50
-	grown := dirtmake.Bytes(len(b), len(b)+rest+2*n)
-	copy(grown, b)
-	return grown
 }

@@ -161,9 +161,8 @@ func (e *Encoder) gather(ctx context.Context, v any, f format, rest func(context
 	j := e.newJob(c, first)
 	first = nil
 	defer j.free()
-	j.whole, j.segments = true, e.wholes
-	// The result is made a little longer than expected, and moved if it grows.
-	j.room = int64(j.written + j.rest + j.rest/32 + 4*e.cfg.quantum)
+	j.whole, j.segments = new(whole), e.wholes
+	j.room = int64(j.expected())
 	if err := rest(ctx, j, nil); err != nil {
 		return nil, err
 	}

@@ -28,7 +28,7 @@ type job struct {
 	segments    *segmentPool
 	first       *segment // what the first quantum became, until the first turn
 	open        *segment // nil until there is something to put in
-	whole       bool     // into one segment of any length
+	whole       *whole   // nil unless the output is to be one slice
 	writeSize   int
 	written     int // bytes of JSON encoded
 	rest        int // bytes that are expected to follow
@@ -73,8 +73,9 @@ func (j *job) advance() (full *segment, complete bool, err error) {
 			return j.handOver(), false, nil // before the next row is waited for
 		}
 	}
-	if j.whole {
-		j.open.buf = j.cursor.grow(j.open.buf, j.cursor.quantum)
+	if j.whole != nil {
+		complete, err = j.extend()
+		return nil, complete, err
 	}
 	if j.compression != nil {
 		complete, err = j.compression.fill(j.open, &j.cursor)
@@ -85,7 +86,7 @@ func (j *job) advance() (full *segment, complete bool, err error) {
 		j.written += len(j.open.buf) - before
 	}
 	j.open.book()
-	if err != nil || complete || j.whole || len(j.open.buf) < j.writeSize && !j.cursor.flush {
+	if err != nil || complete || len(j.open.buf) < j.writeSize && !j.cursor.flush {
 		return nil, complete, err
 	}
 	return j.handOver(), false, nil
@@ -107,8 +108,9 @@ func (j *job) begin() {
 		j.compression.json, j.first = j.first, nil
 		return
 	}
-	if j.whole {
-		j.open.buf = j.cursor.grow(nil, len(j.first.buf))
+	if j.whole != nil {
+		j.openPiece(j.expected())
+		j.mapAhead(len(j.first.buf))
 	}
 	j.open.buf = append(j.open.buf, j.first.buf...)
 	j.first.free()
@@ -131,6 +133,24 @@ func (j *job) free() {
 	j.first.free()
 	j.open.free()
 	j.first, j.open = nil, nil
+	if j.whole != nil {
+		freeAll(j.whole.full)
+		j.whole.full = nil
+	}
+}
+
+// booked is how much of the ledger is for what j has encoded and not handed
+// over.
+func (j *job) booked() (n int64) {
+	if j.open != nil {
+		n = j.open.booked
+	}
+	if j.whole != nil {
+		for _, s := range j.whole.full {
+			n += s.booked
+		}
+	}
+	return n
 }
 
 // turn is advance on a worker.

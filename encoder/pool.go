@@ -156,10 +156,8 @@ func (p *pool) turn(j *job) {
 		j.ready = append(j.ready, full)
 	}
 	j.done, j.callsUser = done, callsUser
-	if j.open != nil {
-		// More than was thought, or something that cannot be cut.
-		p.setAside(j, max(j.room, j.open.booked))
-	}
+	// It may be more than was thought, or something that cannot be cut.
+	p.setAside(j, max(j.room, j.booked()))
 	if done || callsUser || j.cancelled || len(j.ready) >= maxReady {
 		// Not for want of work to do, the last: its client has not read what is
 		// ready. It holds no worker until take.

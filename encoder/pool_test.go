@@ -59,7 +59,7 @@ func TestRing(t *testing.T) {
 // queuedJob is a large value as Marshal gives it to the pool.
 func queuedJob(t testing.TB, e *Encoder, v any) *job {
 	j := e.newJob(e.cursor(v), e.firsts.get())
-	j.whole, j.segments, j.wake = true, e.wholes, make(chan struct{}, 1)
+	j.whole, j.segments, j.wake = new(whole), e.wholes, make(chan struct{}, 1)
 	t.Cleanup(j.free)
 	return j
 }
