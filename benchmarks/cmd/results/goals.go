@@ -55,9 +55,9 @@ func most(name, unit string) func(samples) (measured, bool) {
 func slowest(prefix, unit string) func(samples) (measured, bool) {
 	return func(s samples) (worst measured, known bool) {
 		for _, name := range s.under(prefix) {
-			payload, ours := strings.CutSuffix(name, "/probelane-Encode")
+			payload, variant, ours := strings.Cut(name, "/probelane-")
 			if v := median(s.of(prefix+"/"+name, unit)); ours && (!known || v > worst.value) {
-				worst, known = measured{v, payload}, true
+				worst, known = measured{v, payload + ", " + variant}, true
 			}
 		}
 		return worst, known
