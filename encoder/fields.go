@@ -133,14 +133,14 @@ func groupAbsent(fields []field) {
 			continue
 		}
 		f.absent = 1
-		f.nulls = [2]string{f.quotes[0] + "null", f.quotes[1] + "null"}
+		f.nulls = [2]string{padded(f.quotes[0] + "null"), padded(f.quotes[1] + "null")}
 		if i+1 == len(fields) {
 			continue
 		}
 		if next := &fields[i+1]; next.absent > 0 && next.absent < maxAbsent && next.offset == f.offset+unsafe.Sizeof(next.offset) {
 			f.absent += next.absent
-			f.nulls[0] += next.nulls[0]
-			f.nulls[1] += next.nulls[1]
+			f.nulls[0] = padded(f.nulls[0] + next.nulls[0])
+			f.nulls[1] = padded(f.nulls[1] + next.nulls[1])
 		}
 	}
 }
@@ -252,7 +252,7 @@ func fieldOf(sf reflect.StructField) (f field, embedded, ok bool) {
 	}
 	f.omits = f.omitEmpty || f.omitZero
 	for i := range f.quotes {
-		f.quotes[i] = string(appendString([]byte(","), f.name, i == 0)) + ":"
+		f.quotes[i] = padded(string(appendString([]byte(","), f.name, i == 0)) + ":")
 	}
 	return f, false, true
 }

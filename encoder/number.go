@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"math"
 	"math/bits"
-	"slices"
 	"strconv"
 )
 
@@ -54,14 +53,10 @@ func appendSign(dst []byte, f float64) []byte {
 // appendMillionths appends m/1e6, which is no whole number.
 func appendMillionths(dst []byte, m uint64) []byte {
 	dst = appendUint(dst, m/1e6)
-	part := m % 1e6
-	six := pair(part/1e4) | pair(part/100%100)<<16 | pair(part%100)<<32 // the first digit is the lowest byte
-	n := (bits.Len64(six^0x303030303030) + 7) / 8                       // without zeros at the end
+	six := (eightDigits(m%1e6) | zeros) >> 16     // the first digit is the lowest byte
+	n := (bits.Len64(six^0x303030303030) + 7) / 8 // without zeros at the end
 	return binary.LittleEndian.AppendUint64(dst, '.'|six<<8)[:len(dst)+1+n]
 }
-
-// pair is a number of two digits as two letters.
-func pair(u uint64) uint64 { return uint64(digits[2*u]) | uint64(digits[2*u+1])<<8 }
 
 // appendShortest leaves it to strconv.
 func appendShortest(dst []byte, f float64, exponent bool, bits int) []byte {
@@ -77,35 +72,34 @@ func appendShortest(dst []byte, f float64, exponent bool, bits int) []byte {
 	return dst
 }
 
-// digits are all numbers of two digits, one behind the other.
-const digits = "00010203040506070809101112131415161718192021222324252627282930313233343536373839404142434445464748495051525354555657585960616263646566676869707172737475767778798081828384858687888990919293949596979899"
-
 // appendUint writes where the digits will stay; strconv writes elsewhere first,
 // which makes it half as fast.
 func appendUint(dst []byte, u uint64) []byte {
 	if u < 10 {
 		return append(dst, byte('0'+u))
 	}
-	// log10 from log2: 1233/4096 is log10(2), and one too few at times.
-	n := bits.Len64(u) * 1233 >> 12
-	if u >= powers[n] {
-		n++
+	if u >= 1e8 {
+		q := u / 1e8
+		return binary.LittleEndian.AppendUint64(appendUint(dst, q), eightDigits(u-q*1e8)|zeros)
 	}
-	end := len(dst) + n
-	dst = slices.Grow(dst, n)[:end]
-	for u >= 100 {
-		q := u / 100
-		r := (u - q*100) * 2
-		end -= 2
-		dst[end], dst[end+1] = digits[r], digits[r+1]
-		u = q
-	}
-	if u >= 10 {
-		dst[end-2], dst[end-1] = digits[2*u], digits[2*u+1]
-		return dst
-	}
-	dst[end-1] = byte('0' + u)
-	return dst
+	d := eightDigits(u)
+	leading := bits.TrailingZeros64(d) / 8
+	return binary.LittleEndian.AppendUint64(dst, (d|zeros)>>(8*leading))[:len(dst)+8-leading]
+}
+
+const zeros = 0x3030303030303030
+
+// eightDigits returns the digits of u, which is less than 1e8, a byte each; the
+// first is the lowest. It halves numbers side by side in one word, without a
+// branch: to divide, it multiplies by the reciprocal, which is exact for numbers
+// as short as these.
+func eightDigits(u uint64) uint64 {
+	first := u / 1e4
+	x := first | (u-first*1e4)<<32 // two of four digits
+	q := x * 10486 >> 20 & 0x7f_0000007f
+	x = q | (x-q*100)<<16 // four of two
+	q = x * 103 >> 10 & 0x0f_000f_000f_000f
+	return q | (x-q*10)<<8
 }
 
 func appendInt(dst []byte, i int64) []byte {
@@ -115,11 +109,9 @@ func appendInt(dst []byte, i int64) []byte {
 	return appendUint(dst, uint64(i))
 }
 
-// powers of ten that a uint64 can hold.
-var powers = func() (p [20]uint64) {
-	p[0] = 1
-	for i := 1; i < len(p); i++ {
-		p[i] = 10 * p[i-1]
+var pairs = func() (p [100][2]byte) {
+	for i := range p {
+		p[i] = [2]byte{byte('0' + i/10), byte('0' + i%10)}
 	}
 	return p
 }()

@@ -3,6 +3,7 @@ package encoder
 import (
 	"reflect"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 	"unsafe"
@@ -300,8 +301,19 @@ func appendKey(dst []byte, key string, more bool) []byte {
 	if !more {
 		key = key[1:]
 	}
+	if n := len(dst); len(key) <= wideKey && cap(dst)-n >= wideKey {
+		*(*[wideKey]byte)(unsafe.Add(unsafe.Pointer(unsafe.SliceData(dst)), n)) = *(*[wideKey]byte)(unsafe.Pointer(unsafe.StringData(key)))
+		return dst[:n+len(key)]
+	}
 	return append(dst, key...)
 }
+
+// wideKey is how many bytes a short name is copied with at once, of which the
+// last are of no use: that is faster than to copy as many as there are.
+const wideKey = 32
+
+// padded returns s where wideKey bytes can be read from its first or its second.
+func padded(s string) string { return (s + strings.Repeat(" ", wideKey))[:len(s)] }
 
 // quoted appends a field tagged ",string": the JSON of a number or a boolean
 // in quotes, that of a string as a string once more. Marshalers ignore it.
