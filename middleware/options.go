@@ -161,8 +161,8 @@ func WithQueue(requests int, wait time.Duration) Option {
 //     and if a listener's connections hide their sockets),
 //   - clients slower than the rate, once their requests have waited for them for
 //     five seconds altogether. Those above a 64th of it are cut only as long as
-//     faster clients are served meanwhile, 16 in advance: where all are slow they
-//     keep their places.
+//     faster clients are served meanwhile, 16 in advance: where all are slow, four
+//     in five come to the end.
 //
 // A client that has taken a large response at this rate or faster is known to be
 // fast for as long as it keeps the connection. While such clients come, 48 MiB

@@ -69,6 +69,7 @@ type Gate struct {
 
 	readers  map[*Ticket]struct{} // that wait for their clients, if those can be cut
 	credit   int                  // how many may be
+	slowOnes int                  // that have taken all of a response
 	leaving  int64                // bytes of those that were cut and have not gone yet
 	cutAt    int64                // when the last one was
 	lookedAt int64                // when it was last looked whom to cut

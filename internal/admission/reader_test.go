@@ -199,6 +199,14 @@ func TestWhereAllAreSlowMostMayFinish(t *testing.T) {
 		if serve(10 * kib) {
 			t.Error("one more was cut, though none of them was fast")
 		}
+		for range slowPerCredit - 1 {
+			if serve(10 * kib) {
+				t.Error("one more was cut before so many had ended")
+			}
+		}
+		if !serve(10*kib) || serve(10*kib) {
+			t.Error("so many have ended: that is worth one that is cut, not more")
+		}
 		if serve(mib) {
 			t.Error("a fast one was cut")
 		}
@@ -210,7 +218,7 @@ func TestWhereAllAreSlowMostMayFinish(t *testing.T) {
 				t.Error("one that would take hours was not cut, though that costs nothing")
 			}
 		}
-		if got := w.Stats().Cut; got != maxCredit+3 {
+		if got := w.Stats().Cut; got != maxCredit+4 {
 			t.Errorf("%d were cut", got)
 		}
 		b.Abandon()
