@@ -33,6 +33,10 @@ import (
 // connections wait to be handed out and as many in the lane; then probes wait in
 // the kernel's queue, too.
 //
+// While the goroutines that serve new connections have not had their turn, the
+// lane lets others gather for half a millisecond and hands them over at once. A
+// probe among them waits as long.
+//
 // Because the thread would answer for a process in which nothing else runs, a
 // goroutine sends it a heartbeat every second. Once that is older than the
 // limit, every endpoint answers 503. So it does when what another goroutine

@@ -67,8 +67,10 @@ type lane struct {
 
 	mu     sync.Mutex // held while a connection is got from the pipe; guards what follows
 	pipe   *os.File   // connections come out here
-	read   [batch]guest
+	read   [parcelMax]guest
 	ready  []guest     // read from the pipe
+	more   bool        // is there, perhaps: as much was read as goes into read
+	handed uint32      // connections from the pipe, modulo 1<<32
 	retry  *handed     // the connection for which there was no descriptor
 	over   error       // what Accept returns from now on
 	unused *time.Timer // closes what nobody accepts, after Close
@@ -122,7 +124,7 @@ func notOurs(ln net.Listener) error {
 func newLoop(c laneConfig) *loop {
 	l := &loop{
 		epoll: -1, listener: -1, orders: -1, handOver: -1, spare: -1,
-		limit: int64(c.limit), asleep: min(asleep, int64(c.limit)/4), idle: int64(c.idle), rest: restMin,
+		limit: int64(c.limit), asleep: min(asleep, int64(c.limit)/4), napMax: napMax, idle: int64(c.idle), rest: restMin,
 	}
 	for i := range l.first {
 		l.first[i], l.last[i] = -1, -1
@@ -187,6 +189,7 @@ func (l *lane) prepare() error {
 		!lp.watch(syscall.EPOLL_CTL_ADD, lp.orders, syscall.EPOLLIN, ofOrders, 0) {
 		return os.NewSyscallError("epoll_ctl", syscall.ENOMEM)
 	}
+	lp.sized = lp.askQueue()
 	// The largest of tables has to fit into one message.
 	if err := l.send(l.draft(time.Now()).bytes(textMax)); err != nil {
 		return os.NewSyscallError("sendto", err)
@@ -429,8 +432,13 @@ func (l *lane) next() (*handed, error) {
 		l.unused.Reset(l.unclaimed)
 	}
 	for len(l.ready) == 0 {
+		if l.handed != l.loop.served && !l.more {
+			l.catchUp()
+		}
 		n, err := l.pipe.Read(unsafe.Slice((*byte)(unsafe.Pointer(&l.read)), unsafe.Sizeof(l.read)))
 		l.ready = append(l.ready, l.read[:max(n, 0)/int(unsafe.Sizeof(guest{}))]...)
+		l.more = len(l.ready) == len(l.read)
+		atomic.AddUint32(&l.loop.received, uint32(len(l.ready)))
 		if err == io.EOF {
 			<-l.ended
 			l.ready, l.rest = l.rest, nil
@@ -449,7 +457,20 @@ func (l *lane) next() (*handed, error) {
 	}
 	g := l.ready[0]
 	l.ready = l.ready[1:]
+	l.handed++
 	return &handed{os.NewFile(uintptr(g.fd), "connection"), g.from}, nil
+}
+
+// catchUp tells the lane that all is handed out that it has given, once the
+// goroutines that serve it have had a turn: until then there is no hurry to give
+// more. mu is held.
+func (l *lane) catchUp() {
+	runtime.Gosched()
+	lp := l.loop
+	atomic.StoreUint32(&lp.served, l.handed)
+	if atomic.LoadUint32(&lp.napping) != 0 {
+		syscall.RawSyscall6(syscall.SYS_FUTEX, uintptr(unsafe.Pointer(&lp.served)), futexWake, 1, 0, 0, 0)
+	}
 }
 
 // Close ends the lane. It waits for its thread, so that afterwards the address

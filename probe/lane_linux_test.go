@@ -17,9 +17,11 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
+	"unsafe"
 )
 
 // options are those of a connection that a server might rely on.
@@ -316,6 +318,163 @@ func TestLaneClosedBeforeItBegins(t *testing.T) {
 	if after := descriptors(t); after > before {
 		t.Errorf("%d descriptors before the lane, %d after Close", before, after)
 	}
+}
+
+// However many are written at once, the pipe holds as many, and they come out in
+// the order in which they came in.
+func TestLaneHandsOverInOrder(t *testing.T) {
+	for _, size := range []int32{1, 7, 64, 100, parcelMax, 3 * parcelMax} {
+		t.Run(strconv.Itoa(int(size)), func(t *testing.T) {
+			l, err := made(t).Lane(listen(t, "tcp", "127.0.0.1:0"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			on(t, l)
+			defer l.Close()
+			lane := l.active.(*lane)
+			lp := lane.loop
+			if n, _, errno := syscall.Syscall(syscall.SYS_FCNTL, uintptr(lp.handOver), syscall.F_GETPIPE_SZ, 0); n != pipeSize {
+				t.Skipf("a pipe of %d bytes, %v", n, errno)
+			}
+			// Their numbers are those of no descriptor: nothing uses them here.
+			sent, got := int32(0), int32(0)
+			bring := func() {
+				for range size {
+					lp.accepted.fd = sent
+					lp.take(slotSilent)
+					lp.pass()
+					sent++
+				}
+				lp.handOverAll()
+			}
+			read := func() {
+				var b [50]guest
+				n, err := lane.pipe.Read(unsafe.Slice((*byte)(unsafe.Pointer(&b)), unsafe.Sizeof(b)))
+				if err != nil {
+					t.Fatal(err)
+				}
+				n /= int(unsafe.Sizeof(guest{}))
+				atomic.AddUint32(&lp.received, uint32(n))
+				for _, g := range b[:n] {
+					if g.fd != got {
+						t.Fatalf("connection %d came out as number %d", g.fd, got)
+					}
+					got++
+				}
+			}
+			bring()
+			for got < sent { // so that it does not begin with an empty page
+				read()
+			}
+			for !lp.clogged {
+				bring()
+			}
+			if n := sent - got - int32(lp.counts.waiting); n != waitingMax {
+				t.Errorf("the pipe holds %d, want %d", n, waitingMax)
+			}
+			for got < sent {
+				read()
+				lp.handOverAll()
+			}
+			if lp.clogged || lp.counts.waiting != 0 || lp.counts.passed != uint64(sent) {
+				t.Errorf("clogged: %v, waiting: %d, passed: %d of %d", lp.clogged, lp.counts.waiting, lp.counts.passed, sent)
+			}
+		})
+	}
+}
+
+// While Accept is behind, probes are answered and nothing is lost.
+func TestLaneGathersWhatComesWhileAcceptIsBehind(t *testing.T) {
+	l, err := started(t).Lane(listen(t, "tcp", "127.0.0.1:0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	on(t, l)
+	defer l.Close()
+	first := dial(t, l.Addr())
+	defer first.Close()
+	io.WriteString(first, "x")
+	c, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
+	const total = 200
+	var senders sync.WaitGroup
+	for i := range total {
+		c := dial(t, l.Addr())
+		defer c.Close()
+		senders.Go(func() { fmt.Fprintf(c, "%03d", i) })
+		if i%20 == 0 {
+			if got := ask(t, l.Addr(), probeRequest("/livez")); !strings.HasPrefix(got, "HTTP/1.1 200 ") {
+				t.Errorf("a probe among them: %q", got)
+			}
+		}
+	}
+	senders.Wait()
+	eventually(t, "all have been handed over", func() bool { return l.Stats().Passed == 1+total })
+	seen := map[string]bool{}
+	for range total {
+		c, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := make([]byte, 3)
+		if _, err := io.ReadFull(c, got); err != nil {
+			t.Error(err)
+		}
+		c.Close()
+		seen[string(got)] = true
+	}
+	if s := l.Stats(); len(seen) != total || s.Answered != total/20 || s.Waiting != 0 {
+		t.Errorf("%d different connections of %d, Stats = %+v", len(seen), total, s)
+	}
+}
+
+// Who comes back for more does not wait for the end of a nap.
+func TestLaneIsWokenByAccept(t *testing.T) {
+	l, err := made(t).Lane(listen(t, "tcp", "127.0.0.1:0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	on(t, l)
+	defer l.Close()
+	lp := l.active.(*lane).loop
+	if !lp.sized {
+		t.Fatal("the queue's length is unknown, so the lane takes no naps")
+	}
+	lp.napMax = int64(2 * patience)
+	for i := range 100 {
+		client := dial(t, l.Addr())
+		defer client.Close()
+		io.WriteString(client, "x")
+		if i > 0 { // with the one before, Accept has not come back yet
+			eventually(t, "the lane naps", func() bool { return atomic.LoadUint32(&lp.napping) == 1 })
+		}
+		accepted := make(chan error, 1)
+		go func() {
+			c, err := l.Accept()
+			if err == nil {
+				c.Close()
+			}
+			accepted <- err
+		}()
+		select {
+		case err := <-accepted:
+			if err != nil {
+				t.Fatal(err)
+			}
+		case <-time.After(patience):
+			t.Fatalf("connection %d waits for the end of a nap", i)
+		}
+	}
+	ended := make(chan struct{})
+	go func() { // lest Close wait for the end of one
+		defer close(ended)
+		l.Accept()
+	}()
+	l.Close()
+	<-ended
 }
 
 // A heartbeat does not vouch for answers that nobody renews.

@@ -39,7 +39,8 @@ import (
 // called, and does not see the frames below, which hold nothing else. The stack
 // itself is not shrunk during a system call. Nothing is shared while the loop
 // runs, except counters that one side writes and the other reads, a word at a
-// time, and that no decision rests on. What the loop has to know comes through a
+// time. On those of Accept rests how long the lane naps, half a millisecond at
+// most, and how much it writes at once, and on nothing else. What the loop has to know comes through a
 // socket, and what it gives away goes into a pipe; the kernel orders the
 // memory for both.
 //
@@ -53,7 +54,8 @@ import (
 // and never blocked in, so that the end of the orders ends the thread.
 // shutdown(2) would end it too, and the listener for all who share it. They
 // share its mode as well: os.File.Fd, and with it os/exec, makes it block for
-// all. So it is set again each time, and one connection accepted per event.
+// all. So it is set again each time, and no more connections are accepted than
+// there are: one per event, or as many as the queue is long.
 //
 // What this relies on in the runtime: the pair's names and signatures, which it
 // keeps for gVisor ("do not remove or change the type signature",
@@ -79,7 +81,14 @@ const (
 	// again.
 	batch = 64
 
-	msgNoSignal = 0x4000 // MSG_NOSIGNAL; package syscall lacks it
+	// parcelMax is how many connections go into the pipe at once: a page, which
+	// a pipe takes whole or not at all.
+	parcelMax = 4096 / int32(unsafe.Sizeof(guest{}))
+
+	// What package syscall lacks.
+	msgNoSignal = 0x4000  // MSG_NOSIGNAL
+	futexWait   = 0 | 128 // FUTEX_WAIT_PRIVATE
+	futexWake   = 1 | 128 // FUTEX_WAKE_PRIVATE
 
 	millisecond = int64(1e6)
 	// silence is how long a connection may take to send something before it
@@ -92,6 +101,11 @@ const (
 	// and not held against the heartbeat: with the quarter between two beats,
 	// that leaves it another until it is late.
 	asleep = 1000 * millisecond
+	// napMax is the longest nap: with a core to itself a server answers some five
+	// connections meanwhile. With ab -c 32 from another core a request on a
+	// connection of its own took 94 µs of processor time with naps of 0.25 ms,
+	// 85 µs with 0.5 or 1 ms, 113 µs without, and 63 µs without a lane.
+	napMax = millisecond / 2
 	// Without descriptors or memory the lane accepts again after restMin, and
 	// after twice as long each time until restMax: net/http's own figures.
 	restMin = 5 * millisecond
@@ -144,9 +158,14 @@ type loop struct {
 	current  int32 // the table in force
 	resting  bool  // not accepting
 	clogged  bool  // handOver was full, and is watched
+	sized    bool  // the length of the listener's queue can be asked for
+	dozed    bool  // this round began with a nap
+	queue    int32 // connections still to be accepted in this round
+	page     int32 // guests in the pipe's last page
 	limit    int64 // the heartbeat's, in nanoseconds
 	outdated int64 // the table's limit, in nanoseconds
 	asleep   int64 // the longest sleep, in nanoseconds
+	napMax   int64 // the longest nap, in nanoseconds
 	idle     int64 // how long a kept connection waits, in nanoseconds; 0 for ever
 
 	now   int64 // nanoseconds on the monotonic clock
@@ -169,12 +188,28 @@ type loop struct {
 	events      [batch]syscall.EpollEvent
 	change      syscall.EpollEvent
 	clock       syscall.Timespec
+	nap         syscall.Timespec
+	info        listenInfo
+	parcel      [parcelMax]guest
 
 	request  [requestMax]byte
 	response [responseMax]byte
 	tables   [2]table
 
+	// Written by Accept, modulo 1<<32: the connections that it has read from the
+	// pipe, and those whose goroutines have had a turn since.
+	received, served uint32
+	napping          uint32 // 1 during a nap, for Accept to end it
+
 	counts laneCounts
+}
+
+// listenInfo is the beginning of struct tcp_info. Of a socket that listens,
+// unacked is the length of its queue.
+type listenInfo struct {
+	_       [8]uint8
+	_       [4]uint32
+	unacked uint32
 }
 
 // laneCounts are written by the lane and read by anyone, one word each.
@@ -217,11 +252,13 @@ func (l *loop) serve() syscall.Errno {
 			e := &l.events[i&(batch-1)]
 			switch {
 			case e.Fd == ofListener:
-				if errno := l.accept(); errno != 0 {
-					return errno
+				for l.queued(); l.queue > 0; l.queue-- {
+					if errno := l.accept(); errno != 0 {
+						return errno
+					}
 				}
 			case e.Fd == ofHandOver:
-				l.unclog()
+				l.handOverAll()
 			case e.Fd >= 0:
 				// Unless it has left since the event.
 				if s := l.slot(e.Fd); s.generation == e.Pad && s.watched {
@@ -231,6 +268,9 @@ func (l *loop) serve() syscall.Errno {
 			}
 		}
 		l.expire()
+		if l.first[slotLeaving] >= 0 && !l.clogged {
+			l.handOverAll()
+		}
 	}
 }
 
@@ -253,8 +293,22 @@ func (l *loop) sleep() int32 {
 		until = min(until, l.awake)
 	}
 	ms := max((until-l.now+millisecond-1)/millisecond, 0)
-	n, _, errno := syscall.RawSyscall6(syscall.SYS_EPOLL_PWAIT, uintptr(l.epoll),
-		uintptr(unsafe.Pointer(&l.events[0])), batch, uintptr(ms), 0, 0)
+	// Where Go is behind nobody is kept waiting if connections gather first: to
+	// be woken by each costs two changes of threads, and so does each that Go
+	// is told of. While it stays behind, one nap follows another.
+	l.dozed = l.dozed && l.behind()
+	n, errno := uintptr(0), syscall.Errno(0)
+	if !l.dozed {
+		n, _, errno = syscall.RawSyscall6(syscall.SYS_EPOLL_PWAIT, uintptr(l.epoll),
+			uintptr(unsafe.Pointer(&l.events[0])), batch, uintptr(ms), 0, 0)
+		l.dozed = errno == 0 && n > 0 && l.behind()
+	}
+	if l.dozed {
+		l.doze()
+		n, _, errno = syscall.RawSyscall6(syscall.SYS_EPOLL_PWAIT, uintptr(l.epoll),
+			uintptr(unsafe.Pointer(&l.events[0])), batch, 0, 0, 0)
+		l.dozed = n > 0
+	}
 	before := l.now
 	l.tick()
 	passed := min(l.now-before, 2*l.asleep)
@@ -268,6 +322,55 @@ func (l *loop) sleep() int32 {
 		return 0
 	}
 	return -1
+}
+
+// behind reports whether Accept has yet to come back for more. Where the queue's
+// length is unknown, each nap would bring but one connection, and none is made.
+//
+//go:nosplit
+//go:noinline
+//go:norace
+func (l *loop) behind() bool { return l.sized && uint32(l.counts.passed) != l.served }
+
+// doze naps until Accept has caught up, or for napMax. The kernel looks at served
+// once more, so that no notice is missed.
+//
+//go:nosplit
+//go:noinline
+//go:norace
+func (l *loop) doze() {
+	l.napping = 1
+	if served := l.served; uint32(l.counts.passed) != served {
+		l.nap.Sec, l.nap.Nsec = l.napMax/1e9, l.napMax%1e9
+		syscall.RawSyscall6(syscall.SYS_FUTEX, uintptr(unsafe.Pointer(&l.served)), futexWait, uintptr(served),
+			uintptr(unsafe.Pointer(&l.nap)), 0, 0)
+	}
+	l.napping = 0
+}
+
+// queued sets how many connections are to be accepted for an event: after a nap
+// all that have gathered.
+//
+//go:nosplit
+//go:noinline
+//go:norace
+func (l *loop) queued() {
+	l.queue = 1
+	if l.dozed && l.askQueue() {
+		l.queue = int32(min(max(l.info.unacked, 1), batch))
+	}
+}
+
+// askQueue asks for the length of the listener's queue.
+//
+//go:nosplit
+//go:noinline
+//go:norace
+func (l *loop) askQueue() bool {
+	l.length = uint32(unsafe.Sizeof(l.info))
+	_, _, errno := syscall.RawSyscall6(syscall.SYS_GETSOCKOPT, uintptr(l.listener), syscall.IPPROTO_TCP, syscall.TCP_INFO,
+		uintptr(unsafe.Pointer(&l.info)), uintptr(unsafe.Pointer(&l.length)), 0)
+	return errno == 0 && uintptr(l.length) == unsafe.Sizeof(l.info)
 }
 
 //go:nosplit
@@ -306,22 +409,24 @@ func (l *loop) takeOrders() bool {
 	}
 }
 
-// accept takes one connection from the kernel's queue, for which there was an
-// event. The error is one that will not pass.
+// accept takes one connection from the kernel's queue, where there is one. The error is one that will not pass.
 //
 //go:nosplit
 //go:noinline
 //go:norace
 func (l *loop) accept() syscall.Errno {
 	if l.first[slotFree] < 0 && !l.makeRoom() {
-		l.pause(l.now + restMax) // unclog ends it sooner
+		l.pause(l.now + restMax) // handOverAll ends it sooner
 		return 0
 	}
 	errno := l.accept4()
 	switch errno {
 	case 0:
 		l.rest = restMin
-	case syscall.EAGAIN, syscall.EINTR, syscall.ECONNABORTED:
+	case syscall.EAGAIN:
+		l.queue = 0 // somebody else has taken them
+		return 0
+	case syscall.EINTR, syscall.ECONNABORTED:
 		return 0
 	case syscall.EBADF, syscall.EINVAL, syscall.ENOTSOCK, syscall.EOPNOTSUPP, syscall.EFAULT:
 		return errno
@@ -387,6 +492,7 @@ func (l *loop) reserve() {
 //go:norace
 func (l *loop) pause(until int64) {
 	l.awake = until
+	l.queue = 0
 	if !l.resting {
 		l.resting = true
 		l.watch(syscall.EPOLL_CTL_MOD, l.listener, 0, ofListener, 0)
@@ -510,29 +616,58 @@ func (l *loop) pass() {
 		s.watched = false
 		l.watch(syscall.EPOLL_CTL_DEL, s.fd, 0, 0, 0)
 	}
-	if !l.clogged && l.write() {
-		l.move(l.at, slotFree)
+	l.move(l.at, slotLeaving)
+}
+
+// handOverAll hands over what leaves, as far as the pipe has room.
+//
+//go:nosplit
+//go:noinline
+//go:norace
+func (l *loop) handOverAll() {
+	for l.first[slotLeaving] >= 0 {
+		if l.write() {
+			continue
+		}
+		if !l.clogged {
+			l.clogged = true
+			l.watch(syscall.EPOLL_CTL_ADD, l.handOver, syscall.EPOLLOUT, ofHandOver, 0)
+		}
 		return
 	}
-	l.move(l.at, slotLeaving)
-	if !l.clogged {
-		l.clogged = true
-		l.watch(syscall.EPOLL_CTL_ADD, l.handOver, syscall.EPOLLOUT, ofHandOver, 0)
+	if l.clogged {
+		l.clogged = false
+		l.watch(syscall.EPOLL_CTL_DEL, l.handOver, 0, 0, 0)
+		l.resume()
 	}
 }
 
-// write puts the connection at l.at into the pipe.
+// write puts connections that leave into the pipe, in one piece: as many as go
+// into its last page. What does not go there begins another, and the pipe would
+// hold fewer.
 //
 //go:nosplit
 //go:noinline
 //go:norace
 func (l *loop) write() bool {
+	if uint32(l.counts.passed) == l.received {
+		l.page = 0 // the pipe is empty
+	}
+	n := int32(0)
+	for i := l.first[slotLeaving]; i >= 0 && n < parcelMax-l.page; i = l.slot(i).next {
+		l.parcel[n&(parcelMax-1)] = l.slot(i).guest
+		n++
+	}
 	for {
 		_, _, errno := syscall.RawSyscall6(syscall.SYS_WRITE, uintptr(l.handOver),
-			uintptr(unsafe.Pointer(&l.slot(l.at).guest)), unsafe.Sizeof(guest{}), 0, 0, 0)
+			uintptr(unsafe.Pointer(&l.parcel[0])), uintptr(n)*unsafe.Sizeof(guest{}), 0, 0, 0)
 		switch errno {
 		case 0:
-			l.counts.passed++
+			l.counts.passed += uint64(n)
+			l.page = (l.page + n) & (parcelMax - 1)
+			for ; n > 0; n-- {
+				l.move(l.first[slotLeaving], slotFree)
+			}
 			return true
 		case syscall.EINTR:
 		default:
@@ -554,24 +689,6 @@ func (l *loop) end() {
 	l.reserve()
 }
 
-// unclog hands over what had to wait for room in the pipe.
-//
-//go:nosplit
-//go:noinline
-//go:norace
-func (l *loop) unclog() {
-	for l.first[slotLeaving] >= 0 {
-		l.at = l.first[slotLeaving]
-		if !l.write() {
-			return
-		}
-		l.move(l.at, slotFree)
-	}
-	l.clogged = false
-	l.watch(syscall.EPOLL_CTL_DEL, l.handOver, 0, 0, 0)
-	l.resume()
-}
-
 // makeRoom frees a slot by handing over the connection that has waited
 // longest. It reports false if there is no room for that either.
 //
@@ -587,6 +704,7 @@ func (l *loop) makeRoom() bool {
 		return false
 	}
 	l.pass()
+	l.handOverAll()
 	return l.first[slotFree] >= 0
 }
 
