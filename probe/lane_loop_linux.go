@@ -101,10 +101,12 @@ const (
 	// and not held against the heartbeat: with the quarter between two beats,
 	// that leaves it another until it is late.
 	asleep = 1000 * millisecond
-	// napMax is the longest nap: with a core to itself a server answers some five
-	// connections meanwhile. With ab -c 32 from another core a request on a
-	// connection of its own took 94 µs of processor time with naps of 0.25 ms,
-	// 85 µs with 0.5 or 1 ms, 113 µs without, and 63 µs without a lane.
+	// napMax is the longest nap. A probe may have to wait for it, so it is short;
+	// what gathers meanwhile is some five connections where a server has a core
+	// to itself. A request on a connection of its own (ab -c 32 from another
+	// core, medians of five rounds on a machine that others used, too) took
+	// 135, 120 and 110 µs of processor time with naps of 0.25, 0.5 and 1 ms, 133
+	// without any and 72 without a lane.
 	napMax = millisecond / 2
 	// Without descriptors or memory the lane accepts again after restMin, and
 	// after twice as long each time until restMax: net/http's own figures.
