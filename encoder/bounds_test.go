@@ -194,6 +194,9 @@ func TestWhatIsNearlyDoneTakesEverySecondTurn(t *testing.T) {
 	if size := short.written + short.rest; !short.short || size < 1<<10 || size > 3<<10 {
 		t.Fatalf("nearly done: %v, of %d bytes in all", short.short, size)
 	}
+	if n, of := e.NearlyDone(), e.Backlog(); n != 1 || of != 17 {
+		t.Fatalf("%d nearly done, of a backlog of %d; want 1 of 17", n, of)
+	}
 	long, began := 0, 0 // turns in a row, and when the short one began
 	for turn := range 100 {
 		next := p.queue.pop()

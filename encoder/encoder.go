@@ -124,6 +124,11 @@ func (e *Encoder) Backlog() int {
 	return e.pool.queued() + max(0, min(beyond, int(e.stats.yielding.Load())))
 }
 
+// NearlyDone is how many values of the Backlog wait on the pool for their last
+// few quanta. They do not wait for the others, and a value that is no longer than
+// that waits for these alone.
+func (e *Encoder) NearlyDone() int { return e.pool.queue.short.len() }
+
 // Marshal returns v as JSON: the bytes, or the error, of encoding/json.Marshal.
 // A value larger than a quantum is encoded on the pool, and may meet
 // ErrOverloaded or ErrClosed; if ctx ends, its error is returned as soon as the

@@ -280,4 +280,4 @@ func (p *pool) close(ctx context.Context) error {
 func (p *pool) queued() int { return p.queue.len() }
 
 // waiting is how many wait for a worker, or for room before that.
-func (p *pool) waiting() int { return p.queued() + int(p.outside.n.Load()) }
+func (p *pool) waiting() int { return p.queued() + p.outside.len() }

@@ -3,9 +3,10 @@ package encoder
 import "sync/atomic"
 
 // nearly is how many quanta a job may have before it to be served as one that
-// is nearly done. It takes no more than the one to end a response that was
-// just too long for its first quantum, and estimates are off by a little.
-const nearly = 2
+// is nearly done. With the first quantum, which is over by then, that is every
+// response of up to 256 KB: what admission counts as light, and lets in without
+// regard to those that are long.
+const nearly = 3
 
 // queue is where jobs wait for their next quantum. They are served in turn, but
 // those that are nearly done have a line of their own, and every second turn:
@@ -45,7 +46,7 @@ func (q *queue) of(j *job) *ring {
 // rest is how many bytes its jobs are expected to become yet.
 func (q *queue) rest() int64 { return q.short.rest + q.long.rest }
 
-func (q *queue) len() int { return int(q.short.n.Load() + q.long.n.Load()) }
+func (q *queue) len() int { return q.short.len() + q.long.len() }
 
 // ring is a queue of jobs from which any can be removed.
 type ring struct {
@@ -53,6 +54,8 @@ type ring struct {
 	rest       int64        // bytes that its jobs are expected to become yet
 	n          atomic.Int64 // of jobs; read without mu by those who only want to know
 }
+
+func (r *ring) len() int { return int(r.n.Load()) }
 
 func (r *ring) push(j *job) {
 	j.prev, j.next = r.tail, nil

@@ -77,6 +77,7 @@ func New(opts ...Option) (*Guard, error) {
 		ReadsFor:    cfg.readsFor,
 		StopsFor:    stopsFor,
 		Backlog:     enc.Backlog,
+		NearlyDone:  enc.NearlyDone,
 	})
 	return g, nil
 }

@@ -12,6 +12,11 @@
 // wait for a database are therefore hardly ever kept back; handlers that burn
 // processor time or hold large values are.
 //
+// The encoder serves responses that are nearly done before the long ones. So a
+// request of a route that is known to be light does not mind how many long ones
+// wait there, only whether another is nearly done: light ones enter as fast as
+// the encoder is done with them, however large the flood is beside them.
+//
 // What a request is going to hold is guessed from what its route's responses
 // have weighed before, and from how much the process has lately allocated for
 // every byte it answered.

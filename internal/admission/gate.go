@@ -23,8 +23,8 @@ var (
 )
 
 // Config are a gate's limits. None of them may be zero, except that without a
-// MinReadRate nobody is cut, and without a Backlog the encoder is taken to be
-// idle.
+// MinReadRate nobody is cut, and without Backlog and NearlyDone the encoder is
+// taken to be idle.
 type Config struct {
 	Floor       int           // requests that always find room
 	Runnable    int           // goroutines per processor that may be waiting for it
@@ -36,6 +36,7 @@ type Config struct {
 	ReadsFor    time.Duration // for how long its request must have waited for it before, altogether
 	StopsFor    time.Duration // or for how long it must have moved nothing, if that is exactly known
 	Backlog     func() int    // how many encodes wait for a worker
+	NearlyDone  func() int    // of those, how many do not wait for the others
 	procs       func() int
 	runnable    func() int64
 	allocated   func() int64
@@ -98,6 +99,9 @@ func New(cfg Config) *Gate {
 	}
 	if cfg.Backlog == nil {
 		cfg.Backlog = func() int { return 0 }
+	}
+	if cfg.NearlyDone == nil {
+		cfg.NearlyDone = func() int { return 0 }
 	}
 	return &Gate{cfg: cfg, event: make(chan struct{}, 1), readers: map[*Ticket]struct{}{}, credit: maxCredit}
 }
@@ -490,19 +494,21 @@ func (g *Gate) wake() {
 
 // signals are read before the lock is taken.
 type signals struct {
-	runnable  int64
-	backlog   int
-	procs     int
-	allocated int64
+	runnable   int64
+	backlog    int
+	nearlyDone int
+	procs      int
+	allocated  int64
 }
 
 // signals leaves out what has been allocated unless it is asked for: that
 // costs 0.3 µs, and light routes need not know.
 func (g *Gate) signals(allocated bool) signals {
 	s := signals{
-		runnable: g.cfg.runnable(),
-		backlog:  g.cfg.Backlog(),
-		procs:    g.cfg.procs(),
+		runnable:   g.cfg.runnable(),
+		backlog:    g.cfg.Backlog(),
+		nearlyDone: g.cfg.NearlyDone(),
+		procs:      g.cfg.procs(),
 	}
 	if allocated {
 		s.allocated = g.cfg.allocated()
@@ -536,13 +542,17 @@ func (g *Gate) room(r *Route, s signals, fast bool) verdict {
 	// One heavy request at a time may have more than there is, or one that is
 	// too heavy would never find room beside others that are light.
 	isHeavy := heavy(weight) > 0
+	backlog := s.backlog
+	if !isHeavy {
+		backlog = s.nearlyDone // its response is not going to wait for the others
+	}
 	switch {
 	case isHeavy && g.working > 0 && g.working+weight > g.cfg.WorkingSet*int64(s.procs):
 		return full
 	case ledger > g.cfg.Budget && (!isHeavy || g.heavies > 0),
 		isHeavy && !fast && g.lent > 0 && g.lent+weight > g.lendable(s.procs):
 		return spent
-	case s.backlog == 0 && s.runnable <= int64(g.cfg.Runnable*s.procs), g.inFlight-g.idle < g.cfg.Floor:
+	case backlog == 0 && s.runnable <= int64(g.cfg.Runnable*s.procs), g.inFlight-g.idle < g.cfg.Floor:
 		return roomy
 	}
 	return busy

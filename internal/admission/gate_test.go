@@ -15,8 +15,8 @@ import (
 // world is what a gate sees of the process, and the gate itself.
 type world struct {
 	*Gate
-	t                                   *testing.T
-	procs, backlog, runnable, allocated atomic.Int64
+	t                                               *testing.T
+	procs, backlog, nearlyDone, runnable, allocated atomic.Int64
 }
 
 // newWorld returns an idle process with one processor. The gate is closed when
@@ -34,6 +34,7 @@ func newWorld(t *testing.T, adjust ...func(*Config)) *world {
 		MaxWaiting: 100,
 		MaxWait:    10 * time.Second,
 		Backlog:    func() int { return int(w.backlog.Load()) },
+		NearlyDone: func() int { return int(w.nearlyDone.Load()) },
 		procs:      func() int { return int(w.procs.Load()) },
 		runnable:   w.runnable.Load,
 		allocated:  w.allocated.Load,
@@ -171,7 +172,7 @@ var background = context.Background()
 
 func TestRoom(t *testing.T) {
 	idle := signals{procs: 1, allocated: 1 << 40}
-	loaded := signals{procs: 1, runnable: 1000, backlog: 1000, allocated: 1 << 40}
+	loaded := signals{procs: 1, runnable: 1000, backlog: 1000, nearlyDone: 1000, allocated: 1 << 40}
 	for _, test := range []struct {
 		name   string
 		gate   *Gate
@@ -192,7 +193,15 @@ func TestRoom(t *testing.T) {
 		{"one too many for all processors",
 			&Gate{inFlight: 2}, 0, signals{procs: 4, runnable: 9}, busy},
 		{"an encode waits for a worker",
-			&Gate{inFlight: 2}, 0, signals{procs: 1, backlog: 1}, busy},
+			&Gate{inFlight: 2}, mib, signals{procs: 1, backlog: 1}, busy},
+		{"which one that is not known might wait for as well",
+			&Gate{inFlight: 2}, -1, signals{procs: 1, backlog: 1}, busy},
+		{"but no light one would",
+			&Gate{inFlight: 2}, lightWeight, signals{procs: 1, backlog: 1000}, roomy},
+		{"unless it is nearly done itself",
+			&Gate{inFlight: 2}, 0, signals{procs: 1, backlog: 1, nearlyDone: 1}, busy},
+		{"many runnable hold a light one back whoever encodes",
+			&Gate{inFlight: 2}, 0, signals{procs: 1, backlog: 1000, runnable: 3}, busy},
 		{"the ledger just has space",
 			&Gate{inFlight: 2, heavies: 2, ledger: 90 * mib}, 10 * mib, idle, roomy},
 		{"the ledger is full",
@@ -256,7 +265,7 @@ func TestTheKeeperLetsInOneAtATimeAsTheProcessorsCatchUp(t *testing.T) {
 		script func(*Config, <-chan int64)
 	}{
 		{"runnable", func(c *Config, looks <-chan int64) { c.runnable = func() int64 { return <-looks } }},
-		{"backlog", func(c *Config, looks <-chan int64) { c.Backlog = func() int { return int(<-looks) } }},
+		{"nearly done", func(c *Config, looks <-chan int64) { c.NearlyDone = func() int { return int(<-looks) } }},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -307,6 +316,50 @@ func TestTheKeeperLetsInOneAtATimeAsTheProcessorsCatchUp(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestLightRequestsWaitForNoLongEncodes(t *testing.T) {
+	w := newWorld(t)
+	light, heavy := w.known("light", kib), w.known("heavy", mib)
+	enter := func(r *Route) <-chan *Ticket {
+		in := make(chan *Ticket, 1)
+		go func() {
+			a, err := w.Enter(background, r, false)
+			if err != nil {
+				t.Error(err)
+			}
+			in <- a
+		}()
+		return in
+	}
+	waiting := func(want int) {
+		t.Helper()
+		for deadline := time.Now().Add(time.Minute); w.Stats().Waiting != want; runtime.Gosched() {
+			if time.Now().After(deadline) {
+				t.Fatalf("%d wait, want %d", w.Stats().Waiting, want)
+			}
+		}
+	}
+	w.backlog.Store(10)
+	for range w.cfg.Floor {
+		defer w.in(heavy).Abandon()
+	}
+	a := enter(heavy)
+	waiting(1)
+	for range 50 { // past the keeper, who looks after the other
+		defer w.in(light).Abandon()
+	}
+	waiting(1)
+
+	w.nearlyDone.Store(1)
+	b := enter(light)
+	waiting(2)
+	w.nearlyDone.Store(0)
+	(<-b).Abandon()
+	waiting(1)
+
+	w.backlog.Store(0)
+	(<-a).Abandon()
 }
 
 func TestTheWorkingSetIsFreedWhileARequestWaitsForItsClient(t *testing.T) {
