@@ -75,14 +75,14 @@ func (w *writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 
 // leave gives the request's place up. What was cut short, refused or not found
 // says nothing about what its route costs.
-func (w *writer) leave(ctx context.Context) {
+func (w *writer) leave(ctx context.Context, conn *server.Conn) {
 	status := w.Status()
 	if ctx.Err() != nil || status >= 500 || status >= 300 && !w.ticket.Unknown() {
 		w.ticket.Abandon()
 		return
 	}
 	w.ticket.Leave(max(int64(w.Size()), w.json, 0), w.pooled)
-	if conn := connection(w.c.Request); conn != nil {
+	if conn != nil && w.ticket.Heavy() {
 		if fast, known := w.ticket.KeptUp(); known {
 			conn.Mark.Store(fast)
 		}
@@ -147,7 +147,7 @@ func (g *Guard) admit(c *gin.Context, route *admission.Route) {
 			return
 		}
 		w.ticket = t
-		defer w.leave(c.Request.Context())
+		defer w.leave(c.Request.Context(), conn)
 		if t.Heavy() {
 			defer observe(t, conn, c.Request.Body)()
 		}

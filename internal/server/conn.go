@@ -40,11 +40,11 @@ type Conn struct {
 
 	underTLS func() // called when TLS is spoken on it; nil is nothing
 
-	mu        sync.Mutex // guards the next three, all calls of Conn.SetWriteDeadline and, during an upload, of Conn.SetReadDeadline
+	mu        sync.Mutex // guards the next four, and all calls of Conn.SetWriteDeadline and Conn.SetReadDeadline
 	deadline  deadlineOwner
+	reads     readDeadline
 	upload    upload
 	readStall time.Duration
-	uploading atomic.Bool // upload is not noUpload; written with mu held
 
 	// Mark is for those who handle the connection's requests. Here it has no
 	// meaning.
@@ -220,6 +220,9 @@ func (c *Conn) release() {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if !c.reads.asked.Equal(c.reads.socket) {
+		c.move()
+	}
 	if c.deadline != released {
 		c.deadline = released
 		c.Conn.SetWriteDeadline(time.Time{})

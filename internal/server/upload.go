@@ -28,7 +28,6 @@ func (c *Conn) beginUpload(stall time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.upload, c.readStall = leftAlone, stall
-	c.uploading.Store(true)
 }
 
 // handlerReads notes that a Read of the handler's begins or is over.
@@ -50,7 +49,7 @@ func (c *Conn) endUpload() {
 	defer c.mu.Unlock()
 	if c.upload != noUpload {
 		c.upload = ended
-		c.Conn.SetReadDeadline(time.Unix(1, 0))
+		c.ask(time.Unix(1, 0))
 	}
 }
 
@@ -65,48 +64,42 @@ func (c *Conn) endUpload() {
 // Once a body has stalled nothing is read any more. What comes late must not be
 // taken for the next request.
 func (c *Conn) Read(p []byte) (int, error) {
-	if !c.uploading.Load() {
-		return c.Conn.Read(p)
+	uploading, err := c.beginRead()
+	if err != nil {
+		return 0, err
 	}
-	if !c.rollRead() {
-		return 0, os.ErrDeadlineExceeded
-	}
-	n, err := c.Conn.Read(p)
-	if errors.Is(err, os.ErrDeadlineExceeded) {
+	n, err := c.read(p)
+	c.endRead()
+	if uploading && errors.Is(err, os.ErrDeadlineExceeded) {
 		c.endUpload()
 	}
 	return n, err
 }
 
-// rollRead sets the deadline of the next read. It reports whether there may be
-// one.
-func (c *Conn) rollRead() bool {
+// beginRead sets the deadline of the next read, if there may be one.
+func (c *Conn) beginRead() (uploading bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch c.upload {
-	case noUpload, forServer:
-		return true
 	case ended:
-		return false
+		return true, os.ErrDeadlineExceeded
 	case leftAlone:
 		c.upload = forServer
+		fallthrough
+	case forHandler:
+		if c.readStall > 0 {
+			c.reads.asked = time.Now().Add(c.readStall)
+		}
 	}
-	if c.readStall == 0 {
-		return true
+	if err := c.hasten(); err != nil {
+		return false, err
 	}
-	return c.Conn.SetReadDeadline(time.Now().Add(c.readStall)) == nil
+	c.reads.reading++
+	return c.upload != noUpload, nil
 }
 
-// SetReadDeadline sets the read deadline, and ends the rolling one.
-func (c *Conn) SetReadDeadline(t time.Time) error {
-	if !c.uploading.Load() {
-		return c.Conn.SetReadDeadline(t)
-	}
+func (c *Conn) endRead() {
 	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.upload != ended {
-		c.upload = noUpload
-		c.uploading.Store(false)
-	}
-	return c.Conn.SetReadDeadline(t)
+	c.reads.reading--
+	c.mu.Unlock()
 }

@@ -1,0 +1,127 @@
+package server
+
+import (
+	"errors"
+	"net"
+	"os"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// A read of this long is given up by its test.
+const never = time.Hour
+
+func TestReadDeadline(t *testing.T) {
+	longAgo := time.Unix(1, 0)
+	in := func(d time.Duration) time.Time { return time.Now().Add(d) }
+	for _, test := range []struct {
+		name   string
+		before func(*Conn)                     // what is asked for before the read
+		during map[time.Duration]time.Duration // when it goes on: after so long, for so long; 0 is none, < 0 is long ago
+		want   time.Duration                   // when the read is over; never if it waits for what comes then
+	}{
+		{"none", func(c *Conn) {}, nil, never},
+		{"one", func(c *Conn) { c.SetReadDeadline(in(time.Second)) }, nil, time.Second},
+		{"the last one counts if it is sooner", func(c *Conn) {
+			c.SetReadDeadline(in(time.Minute))
+			c.SetReadDeadline(in(time.Second))
+		}, nil, time.Second},
+		{"the last one counts if it is later", func(c *Conn) {
+			c.SetReadDeadline(in(time.Second))
+			c.SetReadDeadline(in(time.Minute))
+		}, nil, time.Minute},
+		{"one that was taken back", func(c *Conn) {
+			c.SetReadDeadline(in(time.Second))
+			c.SetReadDeadline(time.Time{})
+		}, nil, never},
+		{"long ago", func(c *Conn) { c.SetReadDeadline(longAgo) }, nil, 0},
+		{"long ago, and taken back", func(c *Conn) {
+			c.SetReadDeadline(longAgo)
+			c.SetReadDeadline(time.Time{})
+		}, nil, never},
+		{"set during the read", func(c *Conn) {}, map[time.Duration]time.Duration{time.Second: time.Second}, 2 * time.Second},
+		{"ended during the read", func(c *Conn) { c.SetReadDeadline(in(time.Minute)) },
+			map[time.Duration]time.Duration{time.Second: -1}, time.Second},
+		{"made later during the read", func(c *Conn) { c.SetReadDeadline(in(time.Minute)) },
+			map[time.Duration]time.Duration{time.Second: 2 * time.Minute}, 2*time.Minute + time.Second},
+		{"made sooner during the read", func(c *Conn) { c.SetReadDeadline(in(time.Minute)) },
+			map[time.Duration]time.Duration{time.Second: time.Second}, 2 * time.Second},
+		{"taken back during the read", func(c *Conn) { c.SetReadDeadline(in(time.Minute)) },
+			map[time.Duration]time.Duration{time.Second: 0}, never},
+		{"taken back and set again", func(c *Conn) { c.SetReadDeadline(in(time.Minute)) },
+			map[time.Duration]time.Duration{time.Second: 0, 2 * time.Minute: time.Second}, 2*time.Minute + time.Second},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			// The second read begins with what the first has left.
+			for _, earlier := range []string{"", "ended", "expired", "taken back"} {
+				synctest.Test(t, func(t *testing.T) {
+					ours, theirs := net.Pipe()
+					defer theirs.Close()
+					c := newConn(ours, time.Minute)
+					defer c.Close()
+					var p [1]byte
+					switch earlier {
+					case "ended", "expired":
+						d := in(time.Second)
+						if earlier == "ended" {
+							d = longAgo
+						}
+						c.SetReadDeadline(d)
+						if _, err := c.Read(p[:]); !errors.Is(err, os.ErrDeadlineExceeded) {
+							t.Fatalf("%v before", err)
+						}
+						c.SetReadDeadline(time.Time{})
+					case "taken back":
+						c.SetReadDeadline(in(10 * time.Second))
+						go theirs.Write(p[:])
+						if _, err := c.Read(p[:]); err != nil {
+							t.Fatalf("%v before", err)
+						}
+						c.SetReadDeadline(time.Time{})
+					}
+					test.before(c)
+					began := time.Now()
+					for after, d := range test.during {
+						time.AfterFunc(after, func() {
+							switch {
+							case d == 0:
+								c.SetReadDeadline(time.Time{})
+							case d < 0:
+								c.SetReadDeadline(longAgo)
+							default:
+								c.SetReadDeadline(in(d))
+							}
+						})
+					}
+					time.AfterFunc(never, func() { theirs.Write(p[:]) })
+					n, err := c.Read(p[:])
+					if took := time.Since(began); took != test.want {
+						t.Errorf("%q earlier: took %v, want %v", earlier, took, test.want)
+					}
+					if came := test.want == never; came != (n == 1 && err == nil) || !came && !errors.Is(err, os.ErrDeadlineExceeded) {
+						t.Errorf("%q earlier: %d bytes, %v", earlier, n, err)
+					}
+				})
+			}
+		})
+	}
+}
+
+func TestReadDeadline_HijackerGetsWhatWasAskedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ours, theirs := net.Pipe()
+		defer theirs.Close()
+		c := newConn(ours, time.Minute)
+		defer c.Close()
+		var p [1]byte
+		c.SetReadDeadline(time.Unix(1, 0))
+		c.Read(p[:])
+		c.SetReadDeadline(time.Time{})
+		c.release()
+		time.AfterFunc(never, func() { theirs.Write(p[:]) })
+		if _, err := c.NetConn().Read(p[:]); err != nil {
+			t.Error(err)
+		}
+	})
+}
