@@ -3,6 +3,7 @@ package server
 import (
 	"errors"
 	"net"
+	"net/http"
 	"os"
 	"testing"
 	"testing/synctest"
@@ -124,4 +125,18 @@ func TestReadDeadline_HijackerGetsWhatWasAskedFor(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// Once for the time between two requests, and once to end net/http's look for a
+// client that has left.
+func TestReadDeadline_MovesTwiceARequest(t *testing.T) {
+	s, err := New(Defaults())
+	if err != nil {
+		t.Fatal(err)
+	}
+	const requests = 100
+	c := request(requests, s.HTTP(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})), s.Listener)
+	if c.answers != requests || c.moves > 2*requests+2 {
+		t.Errorf("%d answers to %d requests, %d moves of the deadline", c.answers, requests, c.moves)
+	}
 }

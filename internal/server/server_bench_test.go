@@ -18,6 +18,7 @@ type canned struct {
 	net.Conn
 	requests int
 	answers  int
+	moves    int           // of its read deadline
 	stop     chan struct{} // ends net/http's look for a client that left
 	closed   chan struct{}
 }
@@ -44,6 +45,7 @@ func (c *canned) Write(p []byte) (int, error) {
 }
 
 func (c *canned) SetReadDeadline(t time.Time) error {
+	c.moves++
 	if !t.IsZero() && t.Unix() < 1e9 {
 		c.stop <- struct{}{}
 	}
@@ -89,15 +91,21 @@ func BenchmarkRequest(b *testing.B) {
 	})
 }
 
-func benchRequests(b *testing.B, srv *http.Server, wrap func(net.Listener) net.Listener) {
-	c := &canned{requests: b.N, stop: make(chan struct{}, 1), closed: make(chan struct{})}
+// request makes so many requests on one connection.
+func request(n int, srv *http.Server, wrap func(net.Listener) net.Listener) *canned {
+	c := &canned{requests: n, stop: make(chan struct{}, 1), closed: make(chan struct{})}
 	ln := cannedListener{make(chan net.Conn, 1)}
 	ln.conns <- c
 	close(ln.conns)
-	b.ReportAllocs()
-	b.ResetTimer()
 	srv.Serve(wrap(ln))
 	<-c.closed
+	return c
+}
+
+func benchRequests(b *testing.B, srv *http.Server, wrap func(net.Listener) net.Listener) {
+	b.ReportAllocs()
+	b.ResetTimer()
+	c := request(b.N, srv, wrap)
 	b.StopTimer()
 	if c.answers != b.N {
 		b.Fatalf("%d answers to %d requests", c.answers, b.N)
