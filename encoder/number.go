@@ -109,13 +109,6 @@ func appendInt(dst []byte, i int64) []byte {
 	return appendUint(dst, uint64(i))
 }
 
-var pairs = func() (p [100][2]byte) {
-	for i := range p {
-		p[i] = [2]byte{byte('0' + i/10), byte('0' + i%10)}
-	}
-	return p
-}()
-
 // validNumber reports whether a json.Number is one. An empty one is not: it is
 // written as 0.
 func validNumber(s string) bool {
