@@ -119,7 +119,13 @@ func (j *job) begin() {
 
 // reckon estimates what is still to come. Like advance it is for whoever has
 // the cursor.
-func (j *job) reckon() { j.rest = max(0, j.cursor.estimate(j.written)-j.written) }
+func (j *job) reckon() {
+	if j.whole != nil && j.whole.joining && j.open != nil {
+		j.rest = j.written - len(j.open.buf)
+		return
+	}
+	j.rest = max(0, j.cursor.estimate(j.written)-j.written)
+}
 
 // last takes the segment that has stayed open.
 func (j *job) last() *segment {

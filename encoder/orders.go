@@ -95,7 +95,7 @@ func namesOf(sorted []entry) []string {
 			return nil
 		}
 	}
-	text := string(all)
+	text := padded(string(all)) // and so is what it is cut into
 	names := make([]string, len(sorted))
 	for i := range sorted {
 		n := len(sorted[i].key) + len(`,"":`)

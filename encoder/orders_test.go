@@ -164,3 +164,13 @@ func TestMemoryHoldsNoValues(t *testing.T) {
 		}
 	}
 }
+
+// The last of them is copied with what lies behind it.
+func TestRememberedNamesArePadded(t *testing.T) {
+	names := namesOf(sortedKeys("a", "bc", "def"))
+	last := names[len(names)-1]
+	behind := unsafe.Slice(unsafe.StringData(last), len(last)+wideKey)[len(last):]
+	if string(behind) != strings.Repeat(" ", wideKey) {
+		t.Errorf("behind %s: %q", last, behind)
+	}
+}

@@ -295,8 +295,8 @@ func longString(p *plan, x unsafe.Pointer) bool {
 	return p.typ.Kind() == reflect.String && len(*(*string)(x)) >= longText
 }
 
-// appendKey appends a field's name, which begins with a comma, without that if
-// it is the first.
+// appendKey appends a name, which is padded and begins with a comma, without that
+// if it is the first.
 func appendKey(dst []byte, key string, more bool) []byte {
 	if !more {
 		key = key[1:]
@@ -312,7 +312,7 @@ func appendKey(dst []byte, key string, more bool) []byte {
 // last are of no use: that is faster than to copy as many as there are.
 const wideKey = 32
 
-// padded returns s where wideKey bytes can be read from its first or its second.
+// padded returns s in memory that goes on for wideKey bytes behind it.
 func padded(s string) string { return (s + strings.Repeat(" ", wideKey))[:len(s)] }
 
 // quoted appends a field tagged ",string": the JSON of a number or a boolean

@@ -2,7 +2,7 @@ package server
 
 import (
 	"errors"
-	"os"
+	"net"
 	"time"
 )
 
@@ -52,10 +52,17 @@ func (c *Conn) move() error {
 func (c *Conn) read(p []byte) (int, error) {
 	for {
 		n, err := c.Conn.Read(p)
-		if !errors.Is(err, os.ErrDeadlineExceeded) || !c.tooSoon() {
+		if !isTimeout(err) || !c.tooSoon() {
 			return n, err
 		}
 	}
+}
+
+// isTimeout reports whether a read has run into its deadline. Not all connections
+// are the operating system's, and say so in its words.
+func isTimeout(err error) bool {
+	var timeout net.Error
+	return errors.As(err, &timeout) && timeout.Timeout()
 }
 
 // tooSoon reports whether a read has run into a deadline that nobody asks for,

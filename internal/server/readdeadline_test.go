@@ -127,6 +127,76 @@ func TestReadDeadline_HijackerGetsWhatWasAskedFor(t *testing.T) {
 	})
 }
 
+// strange is a connection that knows no deadlines, or has words of its own for
+// them.
+type strange struct {
+	net.Conn
+	without bool
+}
+
+func (s strange) SetReadDeadline(t time.Time) error {
+	if s.without {
+		return errors.New("no deadlines here")
+	}
+	return s.Conn.SetReadDeadline(t)
+}
+
+func (s strange) Read(p []byte) (int, error) {
+	n, err := s.Conn.Read(p)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		err = lateError{}
+	}
+	return n, err
+}
+
+type lateError struct{}
+
+func (lateError) Error() string   { return "late" }
+func (lateError) Timeout() bool   { return true }
+func (lateError) Temporary() bool { return true }
+
+func TestReadDeadline_StrangeConnections(t *testing.T) {
+	for _, without := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			ours, theirs := net.Pipe()
+			defer theirs.Close()
+			c := newConn(strange{ours, without}, time.Minute)
+			defer c.Close()
+			var p [1]byte
+			// As net/http does for a header, and then while a handler works.
+			for _, deadline := range []time.Time{time.Now().Add(time.Second), {}} {
+				c.SetReadDeadline(deadline)
+				after := never
+				if !deadline.IsZero() {
+					after = time.Second / 2
+				}
+				time.AfterFunc(after, func() { theirs.Write(p[:]) })
+				if _, err := c.Read(p[:]); err != nil {
+					t.Errorf("without deadlines %v, until %v: %v", without, deadline, err)
+				}
+			}
+		})
+	}
+}
+
+// The connection that net/http reads from may be another one, around ours or
+// beneath it.
+func TestEndUpload_EndsWhatIsReadElsewhere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ours, theirs := net.Pipe()
+		defer theirs.Close()
+		c := newConn(ours, time.Minute)
+		defer c.Close()
+		c.beginUpload(time.Minute)
+		c.handlerReads(true)
+		time.AfterFunc(time.Second, c.endUpload)
+		time.AfterFunc(never, func() { theirs.Write(make([]byte, 1)) })
+		if _, err := ours.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("the read ended with %v", err)
+		}
+	})
+}
+
 // Once for the time between two requests, and once to end net/http's look for a
 // client that has left.
 func TestReadDeadline_MovesTwiceARequest(t *testing.T) {
