@@ -90,7 +90,9 @@ type laneConfig struct {
 // by a goroutine that needs a turn on a processor for it and nothing else, which
 // the runtime puts in front of the queue when its timer fires. With 1,000
 // goroutines that compute and allocate on one processor the oldest was 1.2 s
-// old (go test ./probe -run HeartbeatUnderOverload -long -v).
+// old (go test ./probe -run HeartbeatUnderOverload -long -v). It has been older
+// than the limit where nothing bounded what was let in and the heap had grown to
+// more than 10 GB on one processor.
 const DefaultHeartbeatLimit = 10 * time.Second
 
 // MinHeartbeatLimit is the lowest limit. A goroutine may run for 10 ms before
