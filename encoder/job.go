@@ -120,7 +120,7 @@ func (j *job) begin() {
 // reckon estimates what is still to come. Like advance it is for whoever has
 // the cursor.
 func (j *job) reckon() {
-	if j.whole != nil && j.whole.joining && j.open != nil {
+	if j.whole != nil && j.whole.joining {
 		j.rest = j.written - len(j.open.buf)
 		return
 	}

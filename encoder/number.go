@@ -53,8 +53,8 @@ func appendSign(dst []byte, f float64) []byte {
 // appendMillionths appends m/1e6, which is no whole number.
 func appendMillionths(dst []byte, m uint64) []byte {
 	dst = appendUint(dst, m/1e6)
-	six := (eightDigits(m%1e6) | zeros) >> 16     // the first digit is the lowest byte
-	n := (bits.Len64(six^0x303030303030) + 7) / 8 // without zeros at the end
+	six := (eightDigits(m%1e6) | zeros) >> 16 // the first digit is the lowest byte
+	n := (bits.Len64(six^zeros>>16) + 7) / 8  // without zeros at the end
 	return binary.LittleEndian.AppendUint64(dst, '.'|six<<8)[:len(dst)+1+n]
 }
 
@@ -87,6 +87,7 @@ func appendUint(dst []byte, u uint64) []byte {
 	return binary.LittleEndian.AppendUint64(dst, (d|zeros)>>(8*leading))[:len(dst)+8-leading]
 }
 
+// zeros are eight of the letter 0.
 const zeros = 0x3030303030303030
 
 // eightDigits returns the digits of u, which is less than 1e8, a byte each; the

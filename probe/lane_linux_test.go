@@ -181,22 +181,30 @@ func mayOpen(t *testing.T, n int) {
 	}
 }
 
-func TestLaneHandsOutWhatCameBeforeClose(t *testing.T) {
-	lane, err := made(t).Lane(listen(t, "tcp", "127.0.0.1:0"))
+// begun returns a lane that runs: one connection has been accepted.
+func begun(t *testing.T, r *Registry) *Lane {
+	t.Helper()
+	l, err := r.Lane(listen(t, "tcp", "127.0.0.1:0"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	on(t, lane)
-	addr := lane.Addr()
-	// One to start the lane, and then more than pipe and lane take together.
-	first := dial(t, addr)
+	on(t, l)
+	t.Cleanup(func() { l.Close() })
+	first := dial(t, l.Addr())
 	defer first.Close()
 	io.WriteString(first, "x")
-	c, err := lane.Accept()
+	c, err := l.Accept()
 	if err != nil {
 		t.Fatal(err)
 	}
 	c.Close()
+	return l
+}
+
+func TestLaneHandsOutWhatCameBeforeClose(t *testing.T) {
+	lane := begun(t, made(t))
+	addr := lane.Addr()
+	// More than pipe and lane take together.
 	total := 300
 	if !testing.Short() {
 		total = crowd(t, 200)
@@ -385,20 +393,7 @@ func TestLaneHandsOverInOrder(t *testing.T) {
 
 // While Accept is behind, probes are answered and nothing is lost.
 func TestLaneGathersWhatComesWhileAcceptIsBehind(t *testing.T) {
-	l, err := started(t).Lane(listen(t, "tcp", "127.0.0.1:0"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	on(t, l)
-	defer l.Close()
-	first := dial(t, l.Addr())
-	defer first.Close()
-	io.WriteString(first, "x")
-	c, err := l.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	c.Close()
+	l := begun(t, started(t))
 	const total = 200
 	var senders sync.WaitGroup
 	for i := range total {
@@ -733,21 +728,7 @@ func TestLaneWithoutAcceptDoesNotSpin(t *testing.T) {
 		t.Skip("needs 3,000 connections")
 	}
 	total := crowd(t, 950)
-	r := made(t)
-	l, err := r.Lane(listen(t, "tcp", "127.0.0.1:0"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	on(t, l)
-	defer l.Close()
-	first := dial(t, l.Addr())
-	defer first.Close()
-	io.WriteString(first, "x")
-	c, err := l.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	c.Close()
+	l := begun(t, made(t))
 	for range total {
 		c := dial(t, l.Addr())
 		defer c.Close()

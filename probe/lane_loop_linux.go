@@ -40,9 +40,9 @@ import (
 // itself is not shrunk during a system call. Nothing is shared while the loop
 // runs, except counters that one side writes and the other reads, a word at a
 // time. On those of Accept rests how long the lane naps, half a millisecond at
-// most, and how much it writes at once, and on nothing else. What the loop has to know comes through a
-// socket, and what it gives away goes into a pipe; the kernel orders the
-// memory for both.
+// most, and how much it writes at once, and on nothing else. What the loop has to
+// know comes through a socket, and what it gives away goes into a pipe; the kernel
+// orders the memory for both.
 //
 // Signals. A handler runs on its own signal stack, which does not need a P: the
 // profiler's (SIGPROF) unwinds this code as that of any system call, one to
@@ -411,7 +411,8 @@ func (l *loop) takeOrders() bool {
 	}
 }
 
-// accept takes one connection from the kernel's queue, where there is one. The error is one that will not pass.
+// accept takes one connection from the kernel's queue, where there is one. The
+// error is one that will not pass.
 //
 //go:nosplit
 //go:noinline

@@ -8,10 +8,23 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/probelane/probelane/internal/canned"
 )
 
 // A read of this long is given up by its test.
 const never = time.Hour
+
+// piped is a connection in memory, of which one end is as wrap makes it and ours.
+func piped(t *testing.T, wrap func(net.Conn) net.Conn) (c *Conn, theirs net.Conn) {
+	near, theirs := net.Pipe()
+	c = newConn(wrap(near), time.Minute)
+	t.Cleanup(func() {
+		c.Close()
+		theirs.Close()
+	})
+	return c, theirs
+}
 
 func TestReadDeadline(t *testing.T) {
 	longAgo := time.Unix(1, 0)
@@ -57,10 +70,7 @@ func TestReadDeadline(t *testing.T) {
 			// The second read begins with what the first has left.
 			for _, earlier := range []string{"", "ended", "expired", "taken back"} {
 				synctest.Test(t, func(t *testing.T) {
-					ours, theirs := net.Pipe()
-					defer theirs.Close()
-					c := newConn(ours, time.Minute)
-					defer c.Close()
+					c, theirs := piped(t, func(c net.Conn) net.Conn { return c })
 					var p [1]byte
 					switch earlier {
 					case "ended", "expired":
@@ -111,10 +121,7 @@ func TestReadDeadline(t *testing.T) {
 
 func TestReadDeadline_HijackerGetsWhatWasAskedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		ours, theirs := net.Pipe()
-		defer theirs.Close()
-		c := newConn(ours, time.Minute)
-		defer c.Close()
+		c, theirs := piped(t, func(c net.Conn) net.Conn { return c })
 		var p [1]byte
 		c.SetReadDeadline(time.Unix(1, 0))
 		c.Read(p[:])
@@ -158,10 +165,7 @@ func (lateError) Temporary() bool { return true }
 func TestReadDeadline_StrangeConnections(t *testing.T) {
 	for _, without := range []bool{true, false} {
 		synctest.Test(t, func(t *testing.T) {
-			ours, theirs := net.Pipe()
-			defer theirs.Close()
-			c := newConn(strange{ours, without}, time.Minute)
-			defer c.Close()
+			c, theirs := piped(t, func(c net.Conn) net.Conn { return strange{c, without} })
 			var p [1]byte
 			// As net/http does for a header, and then while a handler works.
 			for _, deadline := range []time.Time{time.Now().Add(time.Second), {}} {
@@ -183,15 +187,12 @@ func TestReadDeadline_StrangeConnections(t *testing.T) {
 // beneath it.
 func TestEndUpload_EndsWhatIsReadElsewhere(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		ours, theirs := net.Pipe()
-		defer theirs.Close()
-		c := newConn(ours, time.Minute)
-		defer c.Close()
+		c, theirs := piped(t, func(c net.Conn) net.Conn { return c })
 		c.beginUpload(time.Minute)
 		c.handlerReads(true)
 		time.AfterFunc(time.Second, c.endUpload)
 		time.AfterFunc(never, func() { theirs.Write(make([]byte, 1)) })
-		if _, err := ours.Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
+		if _, err := c.NetConn().Read(make([]byte, 1)); !errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Errorf("the read ended with %v", err)
 		}
 	})
@@ -205,8 +206,8 @@ func TestReadDeadline_MovesTwiceARequest(t *testing.T) {
 		t.Fatal(err)
 	}
 	const requests = 100
-	c := request(requests, s.HTTP(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})), s.Listener)
-	if c.answers != requests || c.moves > 2*requests+2 {
-		t.Errorf("%d answers to %d requests, %d moves of the deadline", c.answers, requests, c.moves)
+	c := canned.Serve(s.HTTP(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})), s.Listener, cannedRequest, requests)
+	if c.Answers != requests || c.Moves > 2*requests+2 {
+		t.Errorf("%d answers to %d requests, %d moves of the deadline", c.Answers, requests, c.Moves)
 	}
 }
