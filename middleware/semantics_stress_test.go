@@ -92,7 +92,8 @@ func TestMixedRequests(t *testing.T) {
 			w.answer(c, 200, value)
 		})
 	}
-	s := serve(t, r, WithQueue(clients, deadline), small(encoder.WithWorkers(2), encoder.WithQueue(8),
+	// Requests whose clients have left wait, too, until that is noticed.
+	s := serve(t, r, WithQueue(requests, deadline), small(encoder.WithWorkers(2), encoder.WithQueue(8),
 		encoder.WithQuantum(1<<10), encoder.WithWriteSize(4<<10), encoder.WithHold(8<<10)))
 
 	visitors := make([]*visitor, len(protocols))
