@@ -37,18 +37,19 @@ import (
 // lane lets others gather for half a millisecond and hands them over at once. A
 // probe among them waits as long.
 //
-// Because the thread would answer for a process in which nothing else runs, a
-// goroutine sends it a heartbeat every second. Once that is older than the
-// limit, every endpoint answers 503. So it does when what another goroutine
-// says of the checks is older than three times the limit, three seconds at least.
+// Because the thread would answer for a process in which nothing else runs,
+// goroutines send it a heartbeat every second, in turn. Once the last is older
+// than the limit, every endpoint answers 503. So it does when what other
+// goroutines say of the checks is older than three times the limit, three seconds
+// at least.
 //
 // What the lane answers, the server does not see: no ConnState, no ConnContext.
 //
 // It learns of what changes, draining included, as soon as a goroutine has had a
 // turn to tell it.
 //
-// A running lane costs one thread, two goroutines, which wake once a second,
-// about 140 KB and seven descriptors. Accept makes a connection from a descriptor,
+// A running lane costs one thread, 26 goroutines, two of which wake in a second,
+// about 400 KB and seven descriptors. Accept makes a connection from a descriptor,
 // which takes a dozen system calls more than a listener's own.
 type Lane struct {
 	inner  net.Listener
@@ -87,12 +88,14 @@ type laneConfig struct {
 }
 
 // DefaultHeartbeatLimit is how old the heartbeat may be. It is sent once a second
-// by a goroutine that needs a turn on a processor for it and nothing else, which
-// the runtime puts in front of the queue when its timer fires. With 1,000
-// goroutines that compute and allocate on one processor the oldest was 1.2 s
-// old (go test ./probe -run HeartbeatUnderOverload -long -v). It has been older
-// than the limit where nothing bounded what was let in and the heap had grown to
-// more than 10 GB on one processor.
+// by one of 16 goroutines in turn, which needs a turn on a processor for it and
+// nothing else. The runtime puts it in front of the queue when its timer fires;
+// where something else gets before it, the next may have better luck. With 1,000
+// goroutines on one processor that compute, allocate and cannot be interrupted for
+// 10 ms at a time, and 50 timers that fire ten times a second, the oldest was 2.0 s
+// old (go test ./probe -run HeartbeatUnderOverload -long -v). It was 2.2 s old
+// where nothing bounded what was let in and the heap had grown to 24 GB on one
+// processor, until the process was killed for its memory.
 const DefaultHeartbeatLimit = 10 * time.Second
 
 // MinHeartbeatLimit is the lowest limit. A goroutine may run for 10 ms before

@@ -31,10 +31,21 @@ const (
 	unclaimedFor = 10 * time.Second
 	// heartbeat is the longest time between two beats.
 	heartbeat = time.Second
+	// beaters is how many goroutines send the beats, in turn. One alone would do
+	// but for two things: sysmon preempts it when it finds itself in a time slice
+	// that the goroutine before it has used up, and another timer that fires in
+	// the same moment takes its place in front of the queue. Then it waits as
+	// long as all others that want to run, which was 30 s with 256 goroutines that
+	// faulted in fresh memory, a third of a second each that nothing can
+	// interrupt. Meanwhile the next ones beat.
+	beaters = 16
+	// drawers is how many goroutines make the tables, for the same reason. They
+	// have three times as long.
+	drawers = 8
 	// outdated is how old a table may be, in the heartbeat's limits, of a
 	// second at least: there is a table every second. Making one takes memory
-	// and locks, so it may be later than a beat; but the goroutine that does
-	// may stand still for ever where beats go on.
+	// and locks, so it may be later than a beat; but the goroutines that do may
+	// stand still for ever where beats go on.
 	outdated = 3
 )
 
@@ -44,6 +55,7 @@ type lane struct {
 	inner     net.Listener
 	raw       syscall.RawConn // of inner
 	period    time.Duration   // of the heartbeat
+	begun     time.Time       // when beaters and tables count from
 	unclaimed time.Duration   // see the constant
 	loop      *loop
 	stopping  sync.Mutex     // held to shut orders down or to close it
@@ -57,8 +69,7 @@ type lane struct {
 	changed chan struct{} // has a notice when the table does not hold any more
 	parted  func()        // ends these notices; set by start
 	ended   chan struct{} // closed when the thread is gone and rest is set
-	beaten  chan struct{} // closed when the heartbeat's goroutine is gone
-	drawn   chan struct{} // closed when that of the tables is, and orders
+	alone   chan struct{} // closed when the goroutines that send are gone, and orders
 	pulse   [1]byte       // what a heartbeat sends
 
 	// Set before ended is closed, read after.
@@ -84,11 +95,11 @@ func (r *Registry) newLane(ln net.Listener, c laneConfig) (laneThread, error) {
 		registry:  r,
 		inner:     ln,
 		period:    min(heartbeat, c.limit/4),
+		begun:     time.Now(),
 		unclaimed: unclaimedFor,
 		changed:   make(chan struct{}, 1),
 		ended:     make(chan struct{}),
-		beaten:    make(chan struct{}),
-		drawn:     make(chan struct{}),
+		alone:     make(chan struct{}),
 	}
 	sc, ok := ln.(syscall.Conn)
 	if !ok {
@@ -225,18 +236,46 @@ func (l *lane) thread() {
 	l.finish(errno)
 }
 
-// beat starts the lane and sends it a heartbeat every period until it ends. It
-// does nothing that has to wait for more than a turn on a processor: it
-// allocates nothing, lest it be sent to help the collector, takes no lock, and
-// keeps its P in its only system call.
-func (l *lane) beat() {
-	defer close(l.beaten)
-	ticker := time.NewTicker(l.period)
-	defer ticker.Stop()
-	// Not before: under load they wait for their first turn, and so would the
-	// first beat.
-	go l.draw()
+// attend starts the lane and waits for its end. The thread comes first, since
+// what is started last has the next turn. Those that keep it from being late are
+// started by their timers: under load they would wait long for a first turn.
+func (l *lane) attend() {
+	defer close(l.alone)
+	var senders sync.WaitGroup
+	var timers []*time.Timer
+	start := func(send func(turn int), turn int, delay time.Duration) {
+		senders.Add(1)
+		timers = append(timers, time.AfterFunc(delay, func() {
+			defer senders.Done()
+			send(turn)
+		}))
+	}
+	for turn := range beaters {
+		start(l.beat, turn, time.Duration(turn+1)*l.period)
+	}
+	for turn := 1; turn < drawers; turn++ {
+		start(l.draw, turn, time.Duration(turn)*time.Second)
+	}
+	senders.Go(func() { l.draw(0) })
 	go l.thread()
+	<-l.ended
+	for _, t := range timers {
+		if t.Stop() {
+			senders.Done()
+		}
+	}
+	senders.Wait()
+	l.parted()
+	l.closeOrders()
+}
+
+// beat sends the lane a heartbeat whenever it is its turn, until the lane ends.
+// It does nothing that has to wait for more than a processor: it allocates
+// nothing, lest it be sent to help the collector, takes no lock, and keeps its P
+// in its only system call.
+func (l *lane) beat(turn int) {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
 	for {
 		if l.raw.Control(func(uintptr) {}) != nil {
 			// Somebody has closed the listener itself. It lives on in our
@@ -245,23 +284,18 @@ func (l *lane) beat() {
 			return
 		}
 		l.send(l.pulse[:])
+		timer.Reset(untilTurn(time.Since(l.begun), turn, beaters, l.period))
 		select {
 		case <-l.ended:
 			return
-		case <-ticker.C:
+		case <-timer.C:
 		}
 	}
 }
 
-// draw sends the lane a table whenever the answers change, and every second for
-// the date in them, until the lane ends.
-func (l *lane) draw() {
-	defer close(l.drawn)
-	defer func() {
-		<-l.beaten
-		l.closeOrders()
-	}()
-	defer l.parted()
+// draw sends the lane a table whenever the answers change, and at every second
+// that is its turn, for the date in them, until the lane ends.
+func (l *lane) draw(turn int) {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for {
@@ -274,14 +308,23 @@ func (l *lane) draw() {
 		now := time.Now()
 		d := l.draft(now)
 		l.send(d.bytes(d.used))
-		second := now.Truncate(time.Second).Add(time.Second).Sub(now)
+		second := untilTurn(now.Sub(time.Unix(0, 0)), turn, drawers, time.Second)
 		timer.Reset(min(second, l.registry.changesIn()))
 	}
+}
+
+// untilTurn is how long it is until the next turn of one of several who take
+// turns, each a period after the other. It does not depend on how late the last
+// was, so that they never come to fall together.
+func untilTurn(elapsed time.Duration, turn, of int, period time.Duration) time.Duration {
+	round := time.Duration(of) * period
+	return round - (elapsed-time.Duration(turn)*period+round)%round
 }
 
 // draft makes the table for a moment.
 func (l *lane) draft(now time.Time) *draft {
 	d := l.registry.drafted(now)
+	d.made = int64(now.Sub(l.begun))
 	if l.disabled.Load() != nil {
 		d.count = 0
 	}
@@ -399,7 +442,7 @@ func (l *lane) Accept() (net.Conn, error) {
 func (l *lane) start() {
 	l.parted = l.registry.follow(l.changed)
 	l.loop.tables[l.loop.current] = *l.draft(time.Now()).table
-	go l.beat()
+	go l.attend()
 }
 
 // scarce is a lack of descriptors or memory. It passes, so a server should try
@@ -484,12 +527,12 @@ func (l *lane) Close() error {
 			release(l.loop)
 			l.closeOrders()
 			close(l.ended)
-			close(l.drawn)
+			close(l.alone)
 		} else {
 			l.stop()
 		}
 		<-l.ended
-		<-l.drawn
+		<-l.alone
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		switch {

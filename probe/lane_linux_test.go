@@ -264,8 +264,7 @@ func TestLaneThatEndsKeepsWhatHasARequest(t *testing.T) {
 		}
 	}
 	lane.begin.Do(func() {
-		close(lane.beaten)
-		close(lane.drawn)
+		close(lane.alone)
 		lane.finish(0)
 	})
 	if _, err := idle.Read(make([]byte, 1)); err != io.EOF {
@@ -497,6 +496,52 @@ func TestLaneWithAnOldTable(t *testing.T) {
 	}
 }
 
+// Several goroutines make tables. One that another has overtaken must not bring
+// back what was.
+func TestLaneIgnoresAnOvertakenTable(t *testing.T) {
+	l, err := made(t).Lane(listen(t, "tcp", "127.0.0.1:0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	on(t, l)
+	defer l.Close()
+	lane := l.active.(*lane)
+	lp := lane.loop
+	now := time.Now()
+	for _, tc := range []struct {
+		made, inForce int32 // seconds
+		renewed       bool
+	}{{2, 2, true}, {3, 3, true}, {1, 3, false}, {3, 3, true}, {2, 3, false}} {
+		d := lane.draft(now.Add(time.Duration(tc.made) * time.Second))
+		d.late.head = tc.made // to know it by
+		if err := lane.send(d.bytes(d.used)); err != nil {
+			t.Fatal(err)
+		}
+		lp.since = 1
+		lp.takeOrders()
+		if got := lp.tables[lp.current].late.head; got != tc.inForce || (lp.since == 0) != tc.renewed {
+			t.Errorf("after the table of second %d, that of %d is in force, want %d; it has been renewed: %v, want %v",
+				tc.made, got, tc.inForce, lp.since == 0, tc.renewed)
+		}
+	}
+}
+
+func TestUntilTurn(t *testing.T) {
+	const period, of = 250 * time.Millisecond, 4
+	for _, tc := range []struct {
+		elapsed time.Duration
+		turn    int
+		want    time.Duration
+	}{
+		{0, 0, 1000}, {0, 1, 250}, {0, 3, 750}, {1, 0, 999}, {249, 1, 1}, {250, 1, 1000}, {251, 1, 999},
+		{999, 3, 751}, {1000, 0, 1000}, {7_000_000_750, 3, 1000}, {7_000_000_100, 3, 650},
+	} {
+		if got := untilTurn(tc.elapsed*time.Millisecond, tc.turn, of, period); got != tc.want*time.Millisecond {
+			t.Errorf("%d ms after the beginning the next turn of %d is in %v, want %d ms", tc.elapsed, tc.turn, got, tc.want)
+		}
+	}
+}
+
 // What has changed between Lane and Accept is in the first table.
 func TestLaneBeginsWithATableOfThatMoment(t *testing.T) {
 	r := started(t)
@@ -578,7 +623,7 @@ func TestLaneThatHasEndedLeavesOtherSocketsAlone(t *testing.T) {
 	}()
 	ln.Close()
 	<-ended
-	<-l.active.(*lane).drawn
+	<-l.active.(*lane).alone
 	var sockets []int
 	taken := false
 	for range 30 {

@@ -385,7 +385,8 @@ func (l *loop) tick() {
 }
 
 // takeOrders reads the tables and the heartbeats that have come; a table is a
-// heartbeat, too. It reports false when there will be no more.
+// heartbeat, too, and of no other use if its sender has been overtaken. It
+// reports false when there will be no more.
 //
 //go:nosplit
 //go:noinline
@@ -403,7 +404,7 @@ func (l *loop) takeOrders() bool {
 			return false
 		default:
 			l.age = 0
-			if n > 1 {
+			if n > 1 && l.tables[next].made >= l.tables[l.current&1].made {
 				l.current = next
 				l.since = 0
 			}

@@ -391,19 +391,30 @@ func TestLaneBesideManyConnections(t *testing.T) {
 }
 
 func init() {
-	// drowned computes and allocates on one processor.
+	// drowned computes and allocates on one processor, now and then in what
+	// nothing can interrupt, and has timers that fire after a heartbeat's and so
+	// put what waits for them in front of it.
 	children["drowned"] = func() {
 		r := must(New())
 		ln := must(net.Listen("tcp", "127.0.0.1:0"))
 		l := must(r.Lane(ln))
 		go http.Serve(l, r.Wrap(echo))
+		block := make([]byte, 128<<20)
 		for range must(strconv.Atoi(os.Getenv("PROBE_LANE_BUSY"))) {
 			go func() {
 				for {
+					bytes.IndexByte(block, 1)
 					list := make([]*[64]byte, 20_000)
 					for i := range list {
 						list[i] = new([64]byte)
 					}
+				}
+			}()
+		}
+		for range 50 {
+			go func() {
+				for {
+					time.Sleep(time.Duration(rand.IntN(int(100 * time.Millisecond))))
 				}
 			}()
 		}

@@ -25,6 +25,7 @@ const (
 // table is all that the lane knows, as one message without pointers. Its
 // sender is a goroutine of this process, so it is not checked again.
 type table struct {
+	made    int64 // when, in nanoseconds from the lane's beginning
 	count   int32
 	closing int32 // not zero: end every connection that is answered
 	routes  [routesMax]tableRoute
