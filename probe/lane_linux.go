@@ -80,10 +80,9 @@ type lane struct {
 	pipe   *os.File   // connections come out here
 	read   [parcelMax]guest
 	ready  []guest     // read from the pipe
-	more   bool        // is there, perhaps: as much was read as goes into read
-	handed uint32      // connections from the pipe, modulo 1<<32
 	retry  *handed     // the connection for which there was no descriptor
 	over   error       // what Accept returns from now on
+	taking taking      // connections itself
 	unused *time.Timer // closes what nobody accepts, after Close
 }
 
@@ -123,6 +122,7 @@ func (r *Registry) newLane(ln net.Listener, c laneConfig) (laneThread, error) {
 	l.loop = newLoop(c)
 	if err := l.open(); err != nil {
 		release(l.loop)
+		l.taking.listener.Close()
 		return nil, fmt.Errorf("the lane needs a few descriptors: %w", err)
 	}
 	return l, nil
@@ -135,7 +135,8 @@ func notOurs(ln net.Listener) error {
 func newLoop(c laneConfig) *loop {
 	l := &loop{
 		epoll: -1, listener: -1, orders: -1, handOver: -1, spare: -1,
-		limit: int64(c.limit), asleep: min(asleep, int64(c.limit)/4), napMax: napMax, idle: int64(c.idle), rest: restMin,
+		limit: int64(c.limit), asleep: min(asleep, int64(c.limit)/4), leaveFor: leaveFor, idle: int64(c.idle), rest: restMin,
+		gift: guest{fd: -1},
 	}
 	for i := range l.first {
 		l.first[i], l.last[i] = -1, -1
@@ -158,6 +159,9 @@ func (l *lane) open() error {
 	}
 	if err != nil {
 		return os.NewSyscallError("fcntl", err)
+	}
+	if err := l.taking.open(lp.listener); err != nil {
+		return err
 	}
 	epoll, err := syscall.EpollCreate1(syscall.EPOLL_CLOEXEC)
 	if err != nil {
@@ -218,9 +222,9 @@ func duplicate(fd int32) (int32, error) {
 	return int32(n), nil
 }
 
-// release closes the loop's descriptors.
+// release closes the loop's descriptors, but for the listener's.
 func release(l *loop) {
-	for _, fd := range []*int32{&l.epoll, &l.listener, &l.orders, &l.handOver, &l.spare} {
+	for _, fd := range []*int32{&l.epoll, &l.orders, &l.handOver, &l.spare} {
 		if *fd >= 0 {
 			syscall.Close(int(*fd))
 			*fd = -1
@@ -328,6 +332,7 @@ func (l *lane) draft(now time.Time) *draft {
 	if l.disabled.Load() != nil {
 		d.count = 0
 	}
+	l.taking.paths.Store(d.table)
 	return d
 }
 
@@ -382,15 +387,19 @@ func (l *lane) finish(errno syscall.Errno) {
 		}
 	}
 	atomic.StoreUint64(&lp.counts.waiting, 0)
+	// What Accept may have given since, and no more after that.
+	syscall.Shutdown(int(lp.orders), syscall.SHUT_RD)
+	lp.takeOrders()
+	if lp.gift.fd >= 0 {
+		l.rest = append(l.rest, lp.gift)
+	}
 	// Where descriptors are scarce, accept may need those of the others.
-	listener := lp.listener
-	lp.listener = -1
 	release(lp)
 	for range queueMax {
-		syscall.SetNonblock(int(listener), true) // see the loop, on descriptors
+		setNonblock(uintptr(lp.listener)) // see the loop, on descriptors
 		var g guest
 		length := uint32(unsafe.Sizeof(g.from))
-		fd, _, errno := syscall.Syscall6(syscall.SYS_ACCEPT4, uintptr(listener), uintptr(unsafe.Pointer(&g.from)),
+		fd, _, errno := syscall.Syscall6(syscall.SYS_ACCEPT4, uintptr(lp.listener), uintptr(unsafe.Pointer(&g.from)),
 			uintptr(unsafe.Pointer(&length)), syscall.SOCK_CLOEXEC, 0, 0)
 		if errno == syscall.EINTR || errno == syscall.ECONNABORTED {
 			continue
@@ -401,7 +410,7 @@ func (l *lane) finish(errno syscall.Errno) {
 		g.fd = int32(fd)
 		l.rest = append(l.rest, g)
 	}
-	syscall.Close(int(listener))
+	l.taking.listener.Close()
 	close(l.ended)
 }
 
@@ -411,6 +420,9 @@ func (l *lane) Accept() (net.Conn, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for {
+		if c := l.take(); c != nil {
+			return c, nil
+		}
 		f, err := l.next()
 		if err != nil {
 			return nil, l.failed(err)
@@ -475,12 +487,8 @@ func (l *lane) next() (*handed, error) {
 		l.unused.Reset(l.unclaimed)
 	}
 	for len(l.ready) == 0 {
-		if l.handed != l.loop.served && !l.more {
-			l.catchUp()
-		}
 		n, err := l.pipe.Read(unsafe.Slice((*byte)(unsafe.Pointer(&l.read)), unsafe.Sizeof(l.read)))
 		l.ready = append(l.ready, l.read[:max(n, 0)/int(unsafe.Sizeof(guest{}))]...)
-		l.more = len(l.ready) == len(l.read)
 		atomic.AddUint32(&l.loop.received, uint32(len(l.ready)))
 		if err == io.EOF {
 			<-l.ended
@@ -500,20 +508,7 @@ func (l *lane) next() (*handed, error) {
 	}
 	g := l.ready[0]
 	l.ready = l.ready[1:]
-	l.handed++
 	return &handed{os.NewFile(uintptr(g.fd), "connection"), g.from}, nil
-}
-
-// catchUp tells the lane that all is handed out that it has given, once the
-// goroutines that serve it have had a turn: until then there is no hurry to give
-// more. mu is held.
-func (l *lane) catchUp() {
-	runtime.Gosched()
-	lp := l.loop
-	atomic.StoreUint32(&lp.served, l.handed)
-	if atomic.LoadUint32(&lp.napping) != 0 {
-		syscall.RawSyscall6(syscall.SYS_FUTEX, uintptr(unsafe.Pointer(&lp.served)), futexWake, 1, 0, 0, 0)
-	}
 }
 
 // Close ends the lane. It waits for its thread, so that afterwards the address
@@ -525,6 +520,7 @@ func (l *lane) Close() error {
 		l.begin.Do(func() { running = false })
 		if !running { // and never will
 			release(l.loop)
+			l.taking.listener.Close()
 			l.closeOrders()
 			close(l.ended)
 			close(l.alone)
@@ -575,7 +571,7 @@ func (l *lane) stats() LaneStats {
 		On:       true,
 		Answered: atomic.LoadUint64(&c.answered),
 		Stale:    atomic.LoadUint64(&c.stale),
-		Passed:   atomic.LoadUint64(&c.passed),
+		Passed:   atomic.LoadUint64(&c.passed) + l.taking.count.Load(),
 		Waiting:  int(atomic.LoadUint64(&c.waiting)),
 		Scarce:   atomic.LoadUint64(&c.scarce),
 

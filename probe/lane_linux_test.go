@@ -425,52 +425,6 @@ func TestLaneGathersWhatComesWhileAcceptIsBehind(t *testing.T) {
 	}
 }
 
-// Who comes back for more does not wait for the end of a nap.
-func TestLaneIsWokenByAccept(t *testing.T) {
-	l, err := made(t).Lane(listen(t, "tcp", "127.0.0.1:0"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	on(t, l)
-	defer l.Close()
-	lp := l.active.(*lane).loop
-	if !lp.sized {
-		t.Fatal("the queue's length is unknown, so the lane takes no naps")
-	}
-	lp.napMax = int64(2 * patience)
-	for i := range 100 {
-		client := dial(t, l.Addr())
-		defer client.Close()
-		io.WriteString(client, "x")
-		if i > 0 { // with the one before, Accept has not come back yet
-			eventually(t, "the lane naps", func() bool { return atomic.LoadUint32(&lp.napping) == 1 })
-		}
-		accepted := make(chan error, 1)
-		go func() {
-			c, err := l.Accept()
-			if err == nil {
-				c.Close()
-			}
-			accepted <- err
-		}()
-		select {
-		case err := <-accepted:
-			if err != nil {
-				t.Fatal(err)
-			}
-		case <-time.After(patience):
-			t.Fatalf("connection %d waits for the end of a nap", i)
-		}
-	}
-	ended := make(chan struct{})
-	go func() { // lest Close wait for the end of one
-		defer close(ended)
-		l.Accept()
-	}()
-	l.Close()
-	<-ended
-}
-
 // A heartbeat does not vouch for answers that nobody renews.
 func TestLaneWithAnOldTable(t *testing.T) {
 	r := made(t)

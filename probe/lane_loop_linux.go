@@ -39,8 +39,8 @@ import (
 // called, and does not see the frames below, which hold nothing else. The stack
 // itself is not shrunk during a system call. Nothing is shared while the loop
 // runs, except counters that one side writes and the other reads, a word at a
-// time. On those of Accept rests how long the lane naps, half a millisecond at
-// most, and how much it writes at once, and on nothing else. What the loop has to
+// time. On those of Accept rests for how long the lane leaves it the kernel's queue,
+// and how much it writes at once, and on nothing else. What the loop has to
 // know comes through a socket, and what it gives away goes into a pipe; the kernel
 // orders the memory for both.
 //
@@ -86,9 +86,7 @@ const (
 	parcelMax = 4096 / int32(unsafe.Sizeof(guest{}))
 
 	// What package syscall lacks.
-	msgNoSignal = 0x4000  // MSG_NOSIGNAL
-	futexWait   = 0 | 128 // FUTEX_WAIT_PRIVATE
-	futexWake   = 1 | 128 // FUTEX_WAKE_PRIVATE
+	msgNoSignal = 0x4000 // MSG_NOSIGNAL
 
 	millisecond = int64(1e6)
 	// silence is how long a connection may take to send something before it
@@ -101,13 +99,10 @@ const (
 	// and not held against the heartbeat: with the quarter between two beats,
 	// that leaves it another until it is late.
 	asleep = 1000 * millisecond
-	// napMax is the longest nap. A probe may have to wait for it, so it is short;
-	// what gathers meanwhile is some five connections where a server has a core
-	// to itself. A request on a connection of its own (ab -c 32 from another
-	// core, medians of five rounds on a machine that others used, too) took
-	// 135, 120 and 110 µs of processor time with naps of 0.25, 0.5 and 1 ms, 133
-	// without any and 72 without a lane.
-	napMax = millisecond / 2
+	// leaveFor is how often the lane looks whether Accept, to which it has left
+	// the queue, has been there since: it may have to wait for the end of a turn
+	// besides lookFor. A probe may have to wait for two of them, so it is short.
+	leaveFor = 2 * millisecond
 	// Without descriptors or memory the lane accepts again after restMin, and
 	// after twice as long each time until restMax: net/http's own figures.
 	restMin = 5 * millisecond
@@ -161,13 +156,13 @@ type loop struct {
 	resting  bool  // not accepting
 	clogged  bool  // handOver was full, and is watched
 	sized    bool  // the length of the listener's queue can be asked for
-	dozed    bool  // this round began with a nap
+	overdue  bool  // Accept has not come for the queue that was left to it
 	queue    int32 // connections still to be accepted in this round
 	page     int32 // guests in the pipe's last page
 	limit    int64 // the heartbeat's, in nanoseconds
 	outdated int64 // the table's limit, in nanoseconds
 	asleep   int64 // the longest sleep, in nanoseconds
-	napMax   int64 // the longest nap, in nanoseconds
+	leaveFor int64 // see the constant
 	idle     int64 // how long a kept connection waits, in nanoseconds; 0 for ever
 
 	now   int64 // nanoseconds on the monotonic clock
@@ -175,6 +170,8 @@ type loop struct {
 	since int64 // the table came, as long as age is counted
 	rest  int64 // how long to rest the next time
 	awake int64 // when the present rest ends
+
+	gift guest // from Accept, until there is a slot for it; fd is -1 if there is none
 
 	// What is passed between functions, lest their frames outgrow what is
 	// given to a chain of nosplit ones where nothing is optimized.
@@ -190,7 +187,6 @@ type loop struct {
 	events      [batch]syscall.EpollEvent
 	change      syscall.EpollEvent
 	clock       syscall.Timespec
-	nap         syscall.Timespec
 	info        listenInfo
 	parcel      [parcelMax]guest
 
@@ -198,10 +194,14 @@ type loop struct {
 	response [responseMax]byte
 	tables   [2]table
 
+	// Written by the lane: odd while it leaves the queue to Accept, and how many
+	// gifts have got a slot, modulo 1<<32.
+	left, took uint32
+
 	// Written by Accept, modulo 1<<32: the connections that it has read from the
-	// pipe, and those whose goroutines have had a turn since.
-	received, served uint32
-	napping          uint32 // 1 during a nap, for Accept to end it
+	// pipe, and how often it has looked at the queue.
+	received, looks uint32
+	seen            uint32 // what looks was
 
 	counts laneCounts
 }
@@ -250,9 +250,17 @@ func (l *loop) serve() syscall.Errno {
 				return 0
 			}
 		}
+		if l.gift.fd >= 0 && (l.first[slotFree] >= 0 || l.makeRoom()) {
+			l.accepted = l.gift
+			l.gift.fd = -1
+			l.took++
+			l.admit()
+		}
 		for i := int32(0); i < n; i++ {
 			e := &l.events[i&(batch-1)]
 			switch {
+			case e.Fd == ofListener && l.behind():
+				l.leave()
 			case e.Fd == ofListener:
 				for l.queued(); l.queue > 0; l.queue-- {
 					if errno := l.accept(); errno != 0 {
@@ -295,22 +303,8 @@ func (l *loop) sleep() int32 {
 		until = min(until, l.awake)
 	}
 	ms := max((until-l.now+millisecond-1)/millisecond, 0)
-	// Where Go is behind nobody is kept waiting if connections gather first: to
-	// be woken by each costs two changes of threads, and so does each that Go
-	// is told of. While it stays behind, one nap follows another.
-	l.dozed = l.dozed && l.behind()
-	n, errno := uintptr(0), syscall.Errno(0)
-	if !l.dozed {
-		n, _, errno = syscall.RawSyscall6(syscall.SYS_EPOLL_PWAIT, uintptr(l.epoll),
-			uintptr(unsafe.Pointer(&l.events[0])), batch, uintptr(ms), 0, 0)
-		l.dozed = errno == 0 && n > 0 && l.behind()
-	}
-	if l.dozed {
-		l.doze()
-		n, _, errno = syscall.RawSyscall6(syscall.SYS_EPOLL_PWAIT, uintptr(l.epoll),
-			uintptr(unsafe.Pointer(&l.events[0])), batch, 0, 0, 0)
-		l.dozed = n > 0
-	}
+	n, _, errno := syscall.RawSyscall6(syscall.SYS_EPOLL_PWAIT, uintptr(l.epoll),
+		uintptr(unsafe.Pointer(&l.events[0])), batch, uintptr(ms), 0, 0)
 	before := l.now
 	l.tick()
 	passed := min(l.now-before, 2*l.asleep)
@@ -326,41 +320,40 @@ func (l *loop) sleep() int32 {
 	return -1
 }
 
-// behind reports whether Accept has yet to come back for more. Where the queue's
-// length is unknown, each nap would bring but one connection, and none is made.
+// behind reports whether Accept has yet to read what the lane has given it, so
+// that it may as well take the next connections itself. Where the queue's length
+// is unknown, it could not.
 //
 //go:nosplit
 //go:noinline
 //go:norace
-func (l *loop) behind() bool { return l.sized && uint32(l.counts.passed) != l.served }
-
-// doze naps until Accept has caught up, or for napMax. The kernel looks at served
-// once more, so that no notice is missed.
-//
-//go:nosplit
-//go:noinline
-//go:norace
-func (l *loop) doze() {
-	l.napping = 1
-	if served := l.served; uint32(l.counts.passed) != served {
-		l.nap.Sec, l.nap.Nsec = l.napMax/1e9, l.napMax%1e9
-		syscall.RawSyscall6(syscall.SYS_FUTEX, uintptr(unsafe.Pointer(&l.served)), futexWait, uintptr(served),
-			uintptr(unsafe.Pointer(&l.nap)), 0, 0)
-	}
-	l.napping = 0
+func (l *loop) behind() bool {
+	return l.sized && uint32(l.counts.passed) != l.received && !l.overdue && !l.clogged
 }
 
-// queued sets how many connections are to be accepted for an event: after a nap
-// all that have gathered.
+// leave leaves the queue to Accept.
+//
+//go:nosplit
+//go:noinline
+//go:norace
+func (l *loop) leave() {
+	l.left++
+	l.seen = l.looks
+	l.pause(l.now + l.leaveFor)
+}
+
+// queued sets how many connections are to be accepted for an event: where Accept
+// has not come for them, all that have gathered.
 //
 //go:nosplit
 //go:noinline
 //go:norace
 func (l *loop) queued() {
 	l.queue = 1
-	if l.dozed && l.askQueue() {
+	if l.overdue && l.askQueue() {
 		l.queue = int32(min(max(l.info.unacked, 1), batch))
 	}
+	l.overdue = false
 }
 
 // askQueue asks for the length of the listener's queue.
@@ -402,6 +395,11 @@ func (l *loop) takeOrders() bool {
 			return true
 		case errno != 0 || n == 0:
 			return false
+		case n == unsafe.Sizeof(guest{}):
+			if g := (*guest)(unsafe.Pointer(&l.tables[next])); g.fd >= 0 {
+				l.gift = *g
+			}
+			l.resume()
 		default:
 			l.age = 0
 			if n > 1 && l.tables[next].made >= l.tables[l.current&1].made {
@@ -445,9 +443,7 @@ func (l *loop) accept() syscall.Errno {
 		}
 	}
 	if errno == 0 {
-		l.take(slotSilent)
-		l.slot(l.at).until = l.now + silence
-		l.look()
+		l.admit()
 	}
 	l.reserve()
 	if l.spare < 0 && errno != 0 {
@@ -455,6 +451,17 @@ func (l *loop) accept() syscall.Errno {
 		l.rest = min(2*l.rest, restMax)
 	}
 	return 0
+}
+
+// admit deals with the connection just accepted, for which there is a slot.
+//
+//go:nosplit
+//go:noinline
+//go:norace
+func (l *loop) admit() {
+	l.take(slotSilent)
+	l.slot(l.at).until = l.now + silence
+	l.look()
 }
 
 // accept4 does not block, whatever others have made of the listener. It leaves
@@ -509,6 +516,7 @@ func (l *loop) pause(until int64) {
 func (l *loop) resume() {
 	if l.resting {
 		l.resting = false
+		l.left += l.left & 1
 		l.reserve()
 		l.watch(syscall.EPOLL_CTL_MOD, l.listener, syscall.EPOLLIN, ofListener, 0)
 	}
@@ -634,6 +642,7 @@ func (l *loop) handOverAll() {
 			continue
 		}
 		if !l.clogged {
+			l.resume() // lest a queue that was left to Accept wait for it
 			l.clogged = true
 			l.watch(syscall.EPOLL_CTL_ADD, l.handOver, syscall.EPOLLOUT, ofHandOver, 0)
 		}
@@ -727,6 +736,12 @@ func (l *loop) expire() {
 		l.end()
 	}
 	if l.resting && !l.clogged && l.awake <= l.now {
+		if l.left&1 != 0 && l.looks != l.seen {
+			l.seen = l.looks
+			l.awake = l.now + l.leaveFor
+			return
+		}
+		l.overdue = l.left&1 != 0
 		l.resume()
 	}
 }

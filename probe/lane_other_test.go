@@ -2,6 +2,13 @@
 
 package probe
 
+import (
+	"net"
+	"testing"
+)
+
 func runChild() {}
 
 func hasLane() bool { return false }
+
+func behindGate(*Lane) (net.Listener, func(*testing.T) func()) { return nil, nil }

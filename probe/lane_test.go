@@ -257,8 +257,9 @@ func (e exchange) by(n uint64) exchange { e.lane = n; return e }
 var date = regexp.MustCompile(`Date: [A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT\r\n`)
 
 // run plays an exchange: the pieces, the end of the sending side, and all that
-// comes back until the other side has ended too.
-func (e exchange) run(t *testing.T, addr net.Addr, served func() uint64) string {
+// comes back until the other side has ended too. It calls begun when the first
+// bytes are sent.
+func (e exchange) run(t *testing.T, addr net.Addr, served func() uint64, begun func()) string {
 	c := dial(t, addr)
 	defer c.Close()
 	sent := make(chan struct{})
@@ -272,6 +273,11 @@ func (e exchange) run(t *testing.T, addr net.Addr, served func() uint64) string 
 					time.Sleep(time.Millisecond)
 				}
 			}
+			if i == 0 {
+				n, _ := io.WriteString(c, piece[:min(len(piece), 4096)])
+				piece = piece[n:]
+				begun()
+			}
 			if _, err := io.WriteString(c, piece); err != nil {
 				return // answered and closed before all was sent
 			}
@@ -284,8 +290,12 @@ func (e exchange) run(t *testing.T, addr net.Addr, served func() uint64) string 
 }
 
 func TestLaneAnswersAsTheHandlerDoes(t *testing.T) {
-	for _, network := range []string{"tcp4", "tcp6", "unix"} {
-		t.Run(network, func(t *testing.T) {
+	for _, test := range []struct {
+		network string
+		behind  bool // Accept is, and takes connections itself
+	}{{"tcp4", false}, {"tcp6", false}, {"unix", false}, {"tcp4", true}, {"tcp6", true}} {
+		network := test.network
+		t.Run(fmt.Sprintf("%s, Accept is behind: %v", network, test.behind), func(t *testing.T) {
 			r := started(t, WithReadiness("never", func(context.Context) error { return errors.New("no") }))
 			eventually(t, "the check fails", func() bool { return statusOf(t, r, "never").Runs > 0 })
 			address := map[string]string{"tcp4": "127.0.0.1:0", "tcp6": "[::1]:0", "unix": ""}
@@ -297,16 +307,26 @@ func TestLaneAnswersAsTheHandlerDoes(t *testing.T) {
 			}
 			plain := listen(t, network, at("plain"))
 			serve(t, &http.Server{Handler: r.Wrap(echo), ErrorLog: discard}, plain)
-			s := serveLane(t, r, listen(t, network, at("lane")))
+			lane, err := r.Lane(listen(t, network, at("lane")))
+			if err != nil {
+				t.Fatal(err)
+			}
+			on(t, lane)
+			var ln net.Listener = lane
+			busy := func(*testing.T) func() { return func() {} }
+			if test.behind {
+				ln, busy = behindGate(lane)
+			}
+			serve(t, &http.Server{Handler: r.Wrap(echo), ErrorLog: discard}, ln)
 			for _, e := range exchanges() {
 				t.Run(e.name, func(t *testing.T) {
-					before := s.lane.Stats().Answered
-					want := e.run(t, plain.Addr(), nil)
-					got := e.run(t, s.addr, func() uint64 { return s.lane.Stats().Answered - before })
+					before := lane.Stats().Answered
+					want := e.run(t, plain.Addr(), nil, func() {})
+					got := e.run(t, lane.Addr(), func() uint64 { return lane.Stats().Answered - before }, busy(t))
 					if got != want {
 						t.Errorf("with the lane %.300q\nwithout it   %.300q", got, want)
 					}
-					if n := s.lane.Stats().Answered - before; n != e.lane && e.lane < either {
+					if n := lane.Stats().Answered - before; n != e.lane && e.lane < either {
 						t.Errorf("the lane has answered %d requests, want %d", n, e.lane)
 					}
 				})

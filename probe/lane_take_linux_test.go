@@ -1,0 +1,205 @@
+//go:build (amd64 || arm64) && go1.26 && !go1.27 && !msan && !asan
+
+package probe
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+)
+
+// isLeft reports whether the queue is left to Accept.
+func (l *lane) isLeft() bool { return atomic.LoadUint32(&l.loop.left)&1 != 0 }
+
+func active(l *Lane) *lane { return l.active.(*lane) }
+
+// gate is a lane of which nobody accepts while somebody holds the lock, once who
+// is in Accept has come out.
+type gate struct {
+	*Lane
+	sync.Mutex
+	in atomic.Bool // somebody is
+}
+
+func (g *gate) Accept() (net.Conn, error) {
+	g.Lock()
+	g.in.Store(true)
+	g.Unlock()
+	defer g.in.Store(false)
+	return g.Lane.Accept()
+}
+
+// behindGate returns a listener whose Accept is behind the lane, and has been left
+// the queue, from a call of busy until one of open.
+func behindGate(l *Lane) (ln net.Listener, busy func(*testing.T) (open func())) {
+	lane := active(l)
+	lane.loop.leaveFor = int64(patience)
+	g := &gate{Lane: l}
+	return g, func(t *testing.T) func() {
+		g.Lock()
+		for g.in.Load() || !lane.isLeft() {
+			seen := l.Stats().Passed
+			c := dial(t, l.Addr())
+			io.WriteString(c, "x")
+			eventually(t, "it is passed on, or left in the queue", func() bool { return l.Stats().Passed > seen || lane.isLeft() })
+			c.Close()
+		}
+		return g.Unlock
+	}
+}
+
+// taken returns a lane whose Accept has started nothing, and is to take what
+// comes.
+func taken(t *testing.T) (l *Lane, lane *lane, end func()) {
+	t.Helper()
+	var err error
+	if l, err = made(t).Lane(listen(t, "tcp", "127.0.0.1:0")); err != nil {
+		t.Fatal(err)
+	}
+	on(t, l)
+	lane = active(l)
+	lane.begin.Do(func() { close(lane.alone) })
+	lane.loop.left = 1
+	end = sync.OnceFunc(func() { lane.finish(0) })
+	t.Cleanup(func() {
+		end()
+		l.Close()
+		lane.closeOrders()
+		lane.closeUnclaimed()
+	})
+	return l, lane, end
+}
+
+func TestAcceptTakesWhatHasGathered(t *testing.T) {
+	l, err := started(t).Lane(listen(t, "tcp", "127.0.0.1:0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	on(t, l)
+	defer l.Close()
+	lane := active(l)
+	lane.loop.leaveFor = int64(patience)
+	accept := func(want string, from net.Conn) {
+		t.Helper()
+		c, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		got := make([]byte, len(want))
+		if _, err := io.ReadFull(c, got); err != nil || string(got) != want {
+			t.Errorf("got %q, %v, want %q", got, err, want)
+		}
+		if c.RemoteAddr().String() != from.LocalAddr().String() {
+			t.Errorf("from %v, want %v", c.RemoteAddr(), from.LocalAddr())
+		}
+	}
+	client := func(text string) net.Conn {
+		c := dial(t, l.Addr())
+		t.Cleanup(func() { c.Close() })
+		io.WriteString(c, text)
+		return c
+	}
+	first := client("first")
+	accept("first", first)
+	behind := client("behind")
+	eventually(t, "the lane has handed it over", func() bool { return l.Stats().Passed == 2 })
+	const total = 60
+	var others [total]net.Conn
+	var probes []net.Conn
+	for i := range others {
+		others[i] = client(fmt.Sprintf("%03d", i))
+		if i == 0 {
+			eventually(t, "the lane leaves the queue to Accept", lane.isLeft)
+		}
+		if i >= 20 && i%10 == 0 {
+			probes = append(probes, client(probeRequest("/livez")))
+		}
+	}
+	silent := client("")
+	last := client("last")
+	accept("behind", behind)
+	for i, c := range others {
+		accept(fmt.Sprintf("%03d", i), c)
+	}
+	accept("last", last)
+	for _, c := range probes {
+		if got, err := io.ReadAll(c); err != nil || !strings.HasPrefix(string(got), "HTTP/1.1 200 ") {
+			t.Errorf("a probe among them: %q, %v", got, err)
+		}
+	}
+	eventually(t, "the lane has the silent one", func() bool { return l.Stats().Waiting == 1 })
+	io.WriteString(silent, "late")
+	accept("late", silent)
+	eventually(t, "all are counted", func() bool { return l.Stats().Passed == total+4 })
+	if n, s := active(l).taking.count.Load(), l.Stats(); n < 20 || s.Answered != uint64(len(probes)) {
+		t.Errorf("Accept has taken %d itself, Stats = %+v", n, s)
+	}
+}
+
+// What Accept has given to the lane is not lost when that ends.
+func TestLaneThatEndsKeepsWhatItIsGiven(t *testing.T) {
+	l, lane, end := taken(t)
+	client := dial(t, l.Addr())
+	defer client.Close()
+	io.WriteString(client, probeRequest("/livez"))
+	if c := lane.take(); c != nil {
+		t.Fatal("Accept keeps a probe")
+	}
+	other := dial(t, l.Addr())
+	defer other.Close()
+	io.WriteString(other, probeRequest("/livez"))
+	lane.loop.left += 2
+	if c := lane.take(); c == nil {
+		t.Error("the lane is given another before it has taken the first")
+	} else {
+		c.Close()
+	}
+	end()
+	c, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if c.RemoteAddr().String() != client.LocalAddr().String() {
+		t.Errorf("from %v, want %v", c.RemoteAddr(), client.LocalAddr())
+	}
+}
+
+// Accept does not block where the listener does, nor where others have taken what
+// it has seen.
+func TestAcceptTakesFromAListenerThatBlocks(t *testing.T) {
+	l, lane, _ := taken(t)
+	f := shared(t, l.inner)
+	f.Fd() // which makes it block
+	if c := lane.take(); c != nil {
+		t.Fatal("a connection, and nobody has made one")
+	}
+	for _, stolen := range []bool{false, true} {
+		lane.loop.left += 2
+		f.Fd()
+		client := dial(t, l.Addr())
+		defer client.Close()
+		io.WriteString(client, "x")
+		if !lane.await() {
+			t.Fatal("nothing in the queue")
+		}
+		if stolen {
+			if errno := lane.loop.accept4(); errno != 0 {
+				t.Fatal(errno)
+			}
+			lane.rest = append(lane.rest, lane.loop.accepted) // to be closed
+		}
+		c := lane.take()
+		if (c == nil) != stolen {
+			t.Errorf("stolen: %v, and Accept has %v", stolen, c)
+		}
+		if c != nil {
+			c.Close()
+		}
+	}
+}
