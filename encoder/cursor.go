@@ -237,7 +237,7 @@ const (
 	farthest = 64 << 20
 	sure     = 16
 	// endless is more than any output.
-	endless = math.MaxInt / 64
+	endless = math.MaxInt / 4
 )
 
 // believed is how much is expected to follow at the most.
