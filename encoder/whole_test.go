@@ -56,7 +56,7 @@ func TestMovesTakeTurns(t *testing.T) {
 	for name, v := range map[string]any{"longer than expected": growing(1500), "shorter": shrinking(100_000)} {
 		want := marshal(t, v)
 		moves := 0
-		for leave := 1; ; leave += 3 { // after so many turns
+		for leave := 1; ; leave += 1 + leave/8 { // after so many turns
 			j := queuedJob(t, e, v)
 			if err := p.begin(j); err != nil {
 				t.Fatal(err)
