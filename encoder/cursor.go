@@ -3,6 +3,7 @@ package encoder
 import (
 	"encoding/json"
 	"errors"
+	"math"
 	"slices"
 	"unsafe"
 )
@@ -230,24 +231,30 @@ const (
 	counted = 3
 	// looked is how many levels it looks through for those.
 	looked = 64
-	// farthest is how much is expected to follow at the most, unless there is
-	// more already: values may be made so that all guesses are wrong.
+	// farthest is how much is expected to follow at the most, and sure how many
+	// times what there is already if that is more: values may be made so that all
+	// guesses are wrong.
 	farthest = 64 << 20
+	sure     = 16
+	// endless is more than any output.
+	endless = math.MaxInt / 4
 )
 
-// estimate is about how long the output will be, given how much of it there is.
-// It takes it that the rest of a container is like what came before, and without
-// a container that as much is to come.
-func (c *cursor) estimate(written int) int {
+// believed is how much is expected to follow at the most.
+func believed(written int) int { return max(farthest, sure*written) }
+
+// ahead is about how much output is to follow, given how much of it there is. It
+// takes it that the rest of a container is like what came before, and without a
+// container that as much is to come.
+func (c *cursor) ahead(written int) int {
 	if len(c.stack) == 0 {
-		return written
+		return 0
 	}
 	outermost := c.stack[:min(len(c.stack), looked)]
 	if part := past(outermost, counted); part > 0 && part < 1 {
-		ahead := float64(written)/part - float64(written)
-		return written + int(min(ahead, float64(max(written, farthest))))
+		return int(min(float64(written)/part-float64(written), endless))
 	}
-	return 2 * written
+	return written
 }
 
 // past is the part of the outermost frame that is past, as far as some levels

@@ -109,7 +109,7 @@ func (j *job) begin() {
 		return
 	}
 	if j.whole != nil {
-		j.openPiece(j.expected())
+		j.openPiece(j.pieceSize())
 		j.mapAhead(len(j.first.buf))
 	}
 	j.open.buf = append(j.open.buf, j.first.buf...)
@@ -120,11 +120,11 @@ func (j *job) begin() {
 // reckon estimates what is still to come. Like advance it is for whoever has
 // the cursor.
 func (j *job) reckon() {
-	if j.whole != nil && j.whole.joining {
+	if j.whole != nil && j.whole.complete {
 		j.rest = j.written - len(j.open.buf)
 		return
 	}
-	j.rest = max(0, j.cursor.estimate(j.written)-j.written)
+	j.rest = min(j.cursor.ahead(j.written), believed(j.written))
 }
 
 // last takes the segment that has stayed open.
@@ -140,8 +140,8 @@ func (j *job) free() {
 	j.open.free()
 	j.first, j.open = nil, nil
 	if j.whole != nil {
-		freeAll(j.whole.full)
-		j.whole.full = nil
+		j.whole.old.free()
+		j.whole.old = nil
 	}
 }
 
@@ -151,10 +151,8 @@ func (j *job) booked() (n int64) {
 	if j.open != nil {
 		n = j.open.booked
 	}
-	if j.whole != nil {
-		for _, s := range j.whole.full {
-			n += s.booked
-		}
+	if j.whole != nil && j.whole.old != nil {
+		n += j.whole.old.booked
 	}
 	return n
 }

@@ -36,7 +36,6 @@ func TestPopulateMapsWhatIsNotThere(t *testing.T) {
 		{"the end is there", 0, 64 * page, 20, 64, [2]int{0, 64}},
 		{"the beginning is there", 8 * page, 64 * page, 0, 20, [2]int{0, 64}},
 		{"everything is there", 0, 64 * page, 0, 64, [2]int{0, 64}},
-		{"nothing", 5 * page, 5 * page, 0, 0, [2]int{0, 0}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			m, err := syscall.Mmap(-1, 0, 64*page, syscall.PROT_READ|syscall.PROT_WRITE, syscall.MAP_ANON|syscall.MAP_PRIVATE)
@@ -48,7 +47,9 @@ func TestPopulateMapsWhatIsNotThere(t *testing.T) {
 			for i := c.first; i < c.last; i++ {
 				m[i*page+7] = 42
 			}
-			populate(m[c.from:c.to])
+			for n := c.from; n < c.to; {
+				n += populate(m[n:c.to])
+			}
 			if unpopulated.Load() {
 				t.Skip("this kernel cannot")
 			}

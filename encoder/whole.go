@@ -2,14 +2,14 @@ package encoder
 
 import "github.com/bytedance/gopkg/lang/dirtmake"
 
-// whole is output on its way to being one slice, of any length. There is to be
-// one piece, as long as the output is expected to become, which is then the
-// slice. What does not fit goes into others, and all are joined in the end: a
-// quantum at a time, as it is encoded.
+// whole is output on its way to being one slice, of any length. It is encoded
+// into a piece of memory as long as the output is expected to become. What does
+// not fit goes on in a longer piece, once that has what is there already. Such
+// moves take their turns as encoding does.
 type whole struct {
-	full    []*segment // pieces before the open one
-	joining bool       // the value is complete, the open segment is the result
-	mapped  int        // how much of the open piece is
+	old      *segment // what is left to move into the open piece, if anything
+	mapped   int      // how much of the open piece is
+	complete bool     // the value is, and only the move is left
 }
 
 const (
@@ -17,86 +17,84 @@ const (
 	// get longer along a list: the payloads of package benchmarks turn out up to a
 	// sixteenth longer than they begin. Memory that is not reached is not touched.
 	headroom = 16
-	// populateLeast is from which length on it is worth asking about a piece's
-	// memory.
-	populateLeast = 2 << 20
-	// populateStep is how much is mapped at a time: 0.2 ms where a trap takes
-	// 15 µs.
-	populateStep = 256 << 10
+	// moved is how much is moved in a turn.
+	moved = populateStep
+	// populateStep is how much is mapped at a time: 0.3 ms where a page takes 9 µs.
+	populateStep = 128 << 10
 	// minPage is the smallest of all pages.
 	minPage = 4 << 10
-	// joined is how much is copied in a quantum.
-	joined = populateStep
 )
 
 // expected is how long the whole output may become.
 func (j *job) expected() int { return j.written + j.rest + j.rest/headroom + 2*j.cursor.quantum }
 
-// makeRoom sees to it that the open piece has room for a quantum, and some for
-// what a rough measure misses. It makes room for all that is likely still to
-// come. The room is not cleared: that would cost as much as half of the
-// encoding.
-func (j *job) makeRoom() {
-	n := j.cursor.quantum + j.cursor.quantum/2
-	if b := j.open.buf; cap(b)-len(b) < n {
-		if len(b) > 0 {
-			j.whole.full = append(j.whole.full, j.open)
-			j.open = j.segments.get()
-		}
-		j.reckon()
-		j.openPiece(j.expected() - j.written)
+// pieceSize is expected, unless much more is, but not believed yet. Then it is
+// as much as has to be there for that.
+func (j *job) pieceSize() int {
+	ahead := j.cursor.ahead(j.written)
+	if ahead <= believed(j.written) {
+		return j.expected()
 	}
-	j.mapAhead(n)
+	return min(max(2*j.written, (j.written+ahead)/sure), max(2*j.written, farthest)) + 2*j.cursor.quantum
 }
 
+// openPiece begins a piece. It is not cleared: that would cost as much as half of
+// the encoding.
 func (j *job) openPiece(size int) {
 	j.open.buf = dirtmake.Bytes(0, size)
 	j.whole.mapped = 0
 	j.open.book()
 }
 
+// replace begins a piece in the open one's place.
+func (j *job) replace(size int) {
+	j.whole.old = j.open
+	j.open = j.segments.get()
+	j.openPiece(size)
+}
+
 // mapAhead has the next n bytes of the open piece mapped.
 func (j *job) mapAhead(n int) {
 	b := j.open.buf
-	if cap(b) < populateLeast {
-		return
-	}
-	for m := &j.whole.mapped; *m < min(len(b)+n, cap(b)); *m += populateStep {
-		populate(b[*m:min(*m+populateStep, cap(b))])
+	for m := &j.whole.mapped; *m < min(len(b)+n, cap(b)); {
+		*m += populate(b[*m:cap(b)])
 	}
 }
 
 // extend is advance for a whole output.
 func (j *job) extend() (complete bool, err error) {
-	if j.whole.joining {
-		return j.join(), nil
+	// Room for a quantum, and some for what a rough measure misses.
+	n := j.cursor.quantum + j.cursor.quantum/2
+	if b := j.open.buf; j.whole.old == nil && cap(b)-len(b) < n {
+		j.reckon()
+		j.replace(j.pieceSize())
 	}
-	j.makeRoom()
+	if j.whole.old != nil {
+		j.move()
+		return j.whole.complete && j.whole.old == nil, nil
+	}
+	j.mapAhead(n)
 	before := len(j.open.buf)
 	j.open.buf, complete, err = j.cursor.next(j.open.buf)
 	j.written += len(j.open.buf) - before
 	j.open.book()
-	if err != nil || !complete || len(j.whole.full) == 0 {
-		return complete, err
+	if complete && cap(j.open.buf) > 2*j.written+4*j.cursor.quantum {
+		// Whoever keeps the result would keep all of that.
+		j.whole.complete = true
+		j.replace(j.written)
+		return false, nil
 	}
-	j.whole.full = append(j.whole.full, j.open)
-	j.whole.joining = true
-	j.open = j.segments.get()
-	j.openPiece(j.written)
-	return false, nil
+	return complete, err
 }
 
-// join copies some of the pieces into the result. It reports whether that is
-// all of them.
-func (j *job) join() bool {
-	n := min(joined, len(j.whole.full[0].buf))
+// move copies some of the old piece into the open one.
+func (j *job) move() {
+	old := j.whole.old
+	n := min(moved, len(old.buf))
 	j.mapAhead(n)
-	piece := j.whole.full[0]
-	j.open.buf = append(j.open.buf, piece.buf[:n]...)
-	if piece.buf = piece.buf[n:]; len(piece.buf) > 0 {
-		return false
+	j.open.buf = append(j.open.buf, old.buf[:n]...)
+	if old.buf = old.buf[n:]; len(old.buf) == 0 {
+		old.free()
+		j.whole.old = nil
 	}
-	piece.free()
-	j.whole.full = j.whole.full[1:]
-	return len(j.whole.full) == 0
 }
