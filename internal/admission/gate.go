@@ -75,6 +75,7 @@ type Gate struct {
 	cutAt    int64                // when the last one was
 	lookedAt int64                // when it was last looked whom to cut
 	fastAt   int64                // when a client came that is known to be fast
+	fast     int                  // of those who wait, those known to be fast
 
 	lastEntry int64 // when somebody who waited was let in
 	interval  int64 // between two of those, on average
@@ -703,6 +704,7 @@ func (g *Gate) enqueue(w *waiter) {
 	r.waiters = append(r.waiters, w)
 	if w.fast {
 		r.fast++
+		g.fast++
 	}
 	if g.waiting++; g.waiting == 1 {
 		g.lastEntry = 0
@@ -719,6 +721,7 @@ func (g *Gate) dequeue(w *waiter) bool {
 	r.waiters = slices.Delete(r.waiters, i, i+1)
 	if w.fast {
 		r.fast--
+		g.fast--
 	}
 	if len(r.waiters) == 0 {
 		g.queued = slices.DeleteFunc(g.queued, func(q *Route) bool { return q == r })

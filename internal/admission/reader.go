@@ -192,11 +192,11 @@ func (g *Gate) served(t *Ticket) pace {
 const fastFor = time.Second
 
 // lendable is how many bytes may be held by what waits for clients that are not
-// known to be fast. While fast ones come, as much is left to those as heavy
-// requests may hold that are worked on, so that they are served as if they were
-// alone. Slow ones would take all there is, merely by staying.
+// known to be fast. While fast ones come or wait, as much is left to those as
+// heavy requests may hold that are worked on, so that they are served as if they
+// were alone. Slow ones would take all there is, merely by staying.
 func (g *Gate) lendable(procs int) int64 {
-	if g.fastAt == 0 || g.cfg.nanoseconds()-g.fastAt >= int64(fastFor) {
+	if g.fast == 0 && (g.fastAt == 0 || g.cfg.nanoseconds()-g.fastAt >= int64(fastFor)) {
 		return g.cfg.Budget
 	}
 	return g.cfg.Budget - min(g.cfg.Budget/2, g.cfg.WorkingSet*int64(procs))

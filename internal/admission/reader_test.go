@@ -389,6 +389,31 @@ func TestRoomIsLeftToClientsKnownToBeFast(t *testing.T) {
 	})
 }
 
+// However long it waits: others would take each place that becomes free.
+func TestRoomIsLeftToAFastClientThatWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, _ := slowWorld(t)
+		w.procs.Store(1)
+		r := w.known("r20", 20*mib)
+		var slow []*reading
+		for range 5 { // the budget of 100 MiB
+			slow = append(slow, w.read(w.in(r), mib))
+		}
+		other := w.visit(background, r)
+		other.mustWait("all is used up")
+		fast := w.visitFast(r)
+		fast.mustWait("all is used up")
+		time.Sleep(2 * fastFor)
+		slow[0].t.Abandon()
+		other.mustWait("a fast one has waited for this")
+		fast.mustBeIn("there is room for it").Abandon()
+		for _, a := range slow[1:] {
+			a.t.Abandon()
+		}
+		other.mustBeIn("there is room for all").Abandon()
+	})
+}
+
 func TestWhoHasStoppedIsCutForThoseWhoMayNotUseWhatIsLeftToFastOnes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, _ := slowWorld(t)
