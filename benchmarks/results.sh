@@ -12,8 +12,8 @@
 #
 # A section replaces its own file and leaves the others, so a run that was
 # stopped is continued by running what is missing. RESULTS_DIR sets another
-# directory. Linux, two quiet cores, 12 GB of memory, taskset; ab (apache2-utils)
-# and wrk for the sections of that name.
+# directory. Linux, two quiet cores, 12 GB of memory (20 for endure), taskset; ab
+# (apache2-utils) and wrk for the sections of that name.
 set -euo pipefail
 
 if (($# < 1 || $# > 2)); then

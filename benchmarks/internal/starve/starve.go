@@ -74,6 +74,7 @@ type Case struct {
 	Every   time.Duration // between two probes; 0 means the example's default of 20 ms
 	// Entities in one response; 0 means the example's default of 40,000.
 	Entities int
+	Memory   string // the server's GOMEMLIMIT; empty means none
 }
 
 // Args are the example's flags for c.
@@ -104,7 +105,11 @@ func (c Case) Command() string {
 			quoted[i] = `""`
 		}
 	}
-	return "go run ./examples/starvation " + strings.Join(quoted, " ")
+	command := "go run ./examples/starvation " + strings.Join(quoted, " ")
+	if c.Memory != "" {
+		command = "GOMEMLIMIT=" + c.Memory + " " + command
+	}
+	return command
 }
 
 // Figures are what came out, by the example's own names.
@@ -160,6 +165,9 @@ func Run(ctx context.Context, bin string, c Case) (Figures, error) {
 	// Interrupted it stops its server itself, and says so.
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 5 * time.Second
+	if c.Memory != "" {
+		cmd.Env = append(cmd.Environ(), "GOMEMLIMIT="+c.Memory) // its server inherits it
+	}
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	ran := cmd.Run()
