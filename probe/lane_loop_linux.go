@@ -322,13 +322,14 @@ func (l *loop) sleep() int32 {
 
 // behind reports whether Accept has yet to read what the lane has given it, so
 // that it may as well take the next connections itself. Where the queue's length
-// is unknown, it could not.
+// is unknown, it could not. What the listener tells a lane that rests is not of a
+// connection, but that somebody has shut it down; accept says so.
 //
 //go:nosplit
 //go:noinline
 //go:norace
 func (l *loop) behind() bool {
-	return l.sized && uint32(l.counts.passed) != l.received && !l.overdue && !l.clogged
+	return l.sized && uint32(l.counts.passed) != l.received && !l.overdue && !l.clogged && !l.resting
 }
 
 // leave leaves the queue to Accept.

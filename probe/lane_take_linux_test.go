@@ -3,12 +3,14 @@
 package probe
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 )
 
@@ -138,6 +140,44 @@ func TestAcceptTakesWhatHasGathered(t *testing.T) {
 	eventually(t, "all are counted", func() bool { return l.Stats().Passed == total+4 })
 	if n, s := active(l).taking.count.Load(), l.Stats(); n < 20 || s.Answered != uint64(len(probes)) {
 		t.Errorf("Accept has taken %d itself, Stats = %+v", n, s)
+	}
+}
+
+// A listener that somebody has shut down ends the lane, also while its queue is
+// left to an Accept that does not come.
+func TestLaneEndsWithItsListenerWhileAcceptHasIt(t *testing.T) {
+	l, err := started(t).Lane(listen(t, "tcp", "127.0.0.1:0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	on(t, l)
+	defer l.Close()
+	lane := active(l)
+	lane.loop.leaveFor = int64(patience)
+	client := func() {
+		c := dial(t, l.Addr())
+		t.Cleanup(func() { c.Close() })
+		io.WriteString(c, "x")
+	}
+	accept := func() {
+		t.Helper()
+		c, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Close()
+	}
+	client()
+	accept()
+	client()
+	eventually(t, "the lane has handed it over", func() bool { return l.Stats().Passed == 2 })
+	client()
+	eventually(t, "the lane leaves the queue to Accept", lane.isLeft)
+	lane.raw.Control(func(fd uintptr) { syscall.Shutdown(int(fd), syscall.SHUT_RD) })
+	eventually(t, "the lane has ended", func() bool { return !l.Stats().On })
+	accept()
+	if _, err := l.Accept(); !errors.Is(err, syscall.EINVAL) {
+		t.Errorf("Accept = %v", err)
 	}
 }
 
