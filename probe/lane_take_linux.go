@@ -60,7 +60,6 @@ func (t *taking) open(fd int32) (err error) {
 	t.listener = os.NewFile(uintptr(fd), "listener")
 	t.queue, err = t.listener.SyscallConn()
 	t.look = func(fd uintptr) bool {
-		setNonblock(fd) // see the loop, on descriptors
 		length := uint32(unsafe.Sizeof(t.info))
 		_, _, errno := syscall.RawSyscall6(syscall.SYS_GETSOCKOPT, fd, syscall.IPPROTO_TCP, syscall.TCP_INFO,
 			uintptr(unsafe.Pointer(&t.info)), uintptr(unsafe.Pointer(&length)), 0)
@@ -107,6 +106,9 @@ func (l *lane) take() net.Conn {
 			return nil
 		}
 		t.length--
+		// Others may have made it block since, and taken what was there: see the
+		// loop, on descriptors.
+		l.raw.Control(setNonblock)
 		c, err := l.inner.Accept()
 		switch {
 		case errors.Is(err, os.ErrDeadlineExceeded):
@@ -200,9 +202,9 @@ func (l *lane) giveAway(turn uint32, c net.Conn) bool {
 
 // give gives the queue back to the lane, and a connection, if it has a
 // descriptor. Accept takes no more itself before the lane leaves it the queue once
-// more.
+// more, and looks again then.
 func (l *lane) give(turn uint32, g guest) bool {
-	l.taking.turn = turn
+	l.taking.turn, l.taking.length = turn, 0
 	l.stopping.Lock()
 	defer l.stopping.Unlock()
 	return l.orders >= 0 && l.send(unsafe.Slice((*byte)(unsafe.Pointer(&g)), unsafe.Sizeof(g))) == nil

@@ -12,6 +12,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // isLeft reports whether the queue is left to Accept.
@@ -234,7 +235,12 @@ func TestAcceptTakesFromAListenerThatBlocks(t *testing.T) {
 			}
 			lane.rest = append(lane.rest, lane.loop.accepted) // to be closed
 		}
+		f.Fd()
+		rescue := time.AfterFunc(patience, func() { dial(t, l.Addr()).Close() })
 		c := lane.take()
+		if !rescue.Stop() {
+			t.Errorf("stolen: %v, and Accept waits for the next connection", stolen)
+		}
 		if (c == nil) != stolen {
 			t.Errorf("stolen: %v, and Accept has %v", stolen, c)
 		}
