@@ -36,7 +36,8 @@ import (
 // While Accept is behind with the connections that the lane has handed over, it
 // takes the next ones from the kernel itself, and gives to the lane which of them
 // may be a probe, and which are silent. The lane takes them again if Accept is not
-// there for two to four milliseconds. A probe may have to wait as long.
+// there for two to four milliseconds. A probe may have to wait as long, but not if
+// Accept stays away.
 //
 // Because the thread would answer for a process in which nothing else runs,
 // goroutines send it a heartbeat every second, in turn. Once the last is older

@@ -103,6 +103,9 @@ const (
 	// the queue, has been there since: it may have to wait for the end of a turn
 	// besides lookFor. A probe may have to wait for two of them, so it is short.
 	leaveFor = 2 * millisecond
+	// missedMax is how often in a row Accept may not come before the lane leaves it
+	// the queue no more, until it has been there: its server has no room, or rests.
+	missedMax = 4
 	// Without descriptors or memory the lane accepts again after restMin, and
 	// after twice as long each time until restMax: net/http's own figures.
 	restMin = 5 * millisecond
@@ -201,7 +204,8 @@ type loop struct {
 	// Written by Accept, modulo 1<<32: the connections that it has read from the
 	// pipe, and how often it has looked at the queue.
 	received, looks uint32
-	seen            uint32 // what looks was
+	missed          int32  // how often in a row Accept has not come
+	seen, heard     uint32 // what looks and received were
 
 	counts laneCounts
 }
@@ -339,12 +343,17 @@ func (l *loop) behind() bool {
 //go:norace
 func (l *loop) leave() {
 	l.left++
-	l.seen = l.looks
+	if l.looks != l.seen || l.received != l.heard {
+		l.missed = 0
+	}
+	l.seen, l.heard = l.looks, l.received
 	l.pause(l.now + l.leaveFor)
 }
 
 // queued sets how many connections are to be accepted for an event: where Accept
-// has not come for them, all that have gathered.
+// has not come for them, all that have gathered, and the same again for as long as
+// it has not been there at all. It may be that its server has no room, and to wait
+// for it each time would be for nothing.
 //
 //go:nosplit
 //go:noinline
@@ -354,7 +363,7 @@ func (l *loop) queued() {
 	if l.overdue && l.askQueue() {
 		l.queue = int32(min(max(l.info.unacked, 1), batch))
 	}
-	l.overdue = false
+	l.overdue = l.missed >= missedMax && l.looks == l.seen && l.received == l.heard
 }
 
 // askQueue asks for the length of the listener's queue.
@@ -742,7 +751,10 @@ func (l *loop) expire() {
 			l.awake = l.now + l.leaveFor
 			return
 		}
-		l.overdue = l.left&1 != 0
+		if l.left&1 != 0 {
+			l.overdue = true
+			l.missed++
+		}
 		l.resume()
 	}
 }

@@ -144,6 +144,53 @@ func TestAcceptTakesWhatHasGathered(t *testing.T) {
 	}
 }
 
+// The lane does not leave the queue again and again to an Accept that does not
+// come, and does once it has come.
+func TestLaneDoesNotWaitForAnAcceptThatStaysAway(t *testing.T) {
+	l, err := started(t).Lane(listen(t, "tcp", "127.0.0.1:0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	on(t, l)
+	defer l.Close()
+	lane := active(l)
+	clients := 0
+	client := func() {
+		c := dial(t, l.Addr())
+		t.Cleanup(func() { c.Close() })
+		io.WriteString(c, "x")
+		clients++
+	}
+	handedOver := func() bool { return l.Stats().Passed == uint64(clients) }
+	accept := func() {
+		t.Helper()
+		c, err := l.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Close()
+	}
+	times := func() uint32 { return atomic.LoadUint32(&lane.loop.left) / 2 }
+	client()
+	accept()
+	for range missedMax + 5 {
+		client()
+		eventually(t, "the lane hands it over", handedOver)
+	}
+	if n := times(); n != missedMax {
+		t.Errorf("the queue has been left to Accept %d times, want %d", n, missedMax)
+	}
+	for range missedMax + 5 {
+		accept()
+	}
+	client()
+	eventually(t, "the lane hands it over", handedOver)
+	client() // before it is known that Accept is there
+	eventually(t, "the lane hands it over", handedOver)
+	client()
+	eventually(t, "the lane leaves the queue to Accept again", func() bool { return times() > missedMax || lane.isLeft() })
+}
+
 // A listener that somebody has shut down ends the lane, also while its queue is
 // left to an Accept that does not come.
 func TestLaneEndsWithItsListenerWhileAcceptHasIt(t *testing.T) {
