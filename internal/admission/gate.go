@@ -3,6 +3,7 @@ package admission
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"runtime"
 	"slices"
 	"sync"
@@ -615,7 +616,8 @@ func (g *Gate) keep() {
 
 // next lets in the waiter whose turn it is, if there is room for it: of all
 // routes that have room the one that has been let in for the fewest bytes so
-// far, so that a cheap route does not queue behind an expensive one.
+// far, so that a cheap route does not queue behind an expensive one. Room that
+// cuts have made is for anybody.
 func (g *Gate) next(s signals) verdict {
 	best := spent
 	var r *Route
@@ -635,6 +637,10 @@ func (g *Gate) next(s signals) verdict {
 	}
 	now := g.cfg.nanoseconds()
 	w, _ := g.ends(r, now, onlyFast)
+	if !onlyFast && g.cutAt > 0 && now-g.cutAt < int64(g.cfg.ReadsFor) {
+		// Who was cut comes back at once, and would always be the last.
+		w = r.waiters[rand.IntN(len(r.waiters))]
+	}
 	g.dequeue(w)
 	if g.lastEntry > 0 {
 		pace := now - g.lastEntry

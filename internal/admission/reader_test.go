@@ -414,6 +414,38 @@ func TestRoomIsLeftToAFastClientThatWaits(t *testing.T) {
 	})
 }
 
+// Who was cut comes back at once. Where the last to come is the first to be let
+// in, because all wait long, nobody else would ever be.
+func TestRoomThatCutsHaveMadeIsForAnybody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, r := slowWorld(t)
+		a, b := w.read(w.in(r), mib), w.read(w.in(r), mib)
+		patient := w.visit(background, r)
+		patient.mustWait("all is used up")
+		time.Sleep(40 * time.Minute) // of the hour that it may wait
+		next := w.visit(background, r)
+		a.end()
+		patient.mustWait("the last goes first")
+		for range 100 {
+			holder := w.read(next.mustBeIn("there is room"), 0)
+			next = w.visit(background, r)
+			time.Sleep(2 * stopsFor)
+			want(t, "by now", map[*reading]bool{holder: true, b: false})
+			holder.end()
+			synctest.Wait()
+			select {
+			case <-patient.done:
+				patient.t.Abandon()
+				next.mustBeIn("there is room").Abandon()
+				b.end()
+				return
+			default:
+			}
+		}
+		t.Fatal("one that waits was let in never, others a hundred times")
+	})
+}
+
 func TestWhoHasStoppedIsCutForThoseWhoMayNotUseWhatIsLeftToFastOnes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, _ := slowWorld(t)
