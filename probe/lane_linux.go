@@ -312,7 +312,7 @@ func (l *lane) draw(turn int) {
 		now := time.Now()
 		d := l.draft(now)
 		l.send(d.bytes(d.used))
-		second := untilTurn(now.Sub(time.Unix(0, 0)), turn, drawers, time.Second)
+		second := untilTurn(time.Duration(now.UnixNano()), turn, drawers, time.Second)
 		timer.Reset(min(second, l.registry.changesIn()))
 	}
 }

@@ -181,8 +181,8 @@ func mayOpen(t *testing.T, n int) {
 	}
 }
 
-// begun returns a lane that runs: one connection has been accepted.
-func begun(t *testing.T, r *Registry) *Lane {
+// unbegun returns a lane that does not run: nobody has called Accept.
+func unbegun(t *testing.T, r *Registry) *Lane {
 	t.Helper()
 	l, err := r.Lane(listen(t, "tcp", "127.0.0.1:0"))
 	if err != nil {
@@ -190,15 +190,33 @@ func begun(t *testing.T, r *Registry) *Lane {
 	}
 	on(t, l)
 	t.Cleanup(func() { l.Close() })
-	first := dial(t, l.Addr())
-	defer first.Close()
-	io.WriteString(first, "x")
+	return l
+}
+
+// begun returns a lane that runs: one connection has been accepted.
+func begun(t *testing.T, r *Registry) *Lane {
+	t.Helper()
+	l := unbegun(t, r)
+	visit(t, l)
+	acceptOne(t, l)
+	return l
+}
+
+// visit makes a connection that is not a probe.
+func visit(t *testing.T, l *Lane) {
+	c := dial(t, l.Addr())
+	t.Cleanup(func() { c.Close() })
+	io.WriteString(c, "x")
+}
+
+// acceptOne closes the next connection that the lane hands out.
+func acceptOne(t *testing.T, l *Lane) {
+	t.Helper()
 	c, err := l.Accept()
 	if err != nil {
 		t.Fatal(err)
 	}
 	c.Close()
-	return l
 }
 
 func TestLaneHandsOutWhatCameBeforeClose(t *testing.T) {
@@ -453,12 +471,7 @@ func TestLaneWithAnOldTable(t *testing.T) {
 // Several goroutines make tables. One that another has overtaken must not bring
 // back what was.
 func TestLaneIgnoresAnOvertakenTable(t *testing.T) {
-	l, err := made(t).Lane(listen(t, "tcp", "127.0.0.1:0"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	on(t, l)
-	defer l.Close()
+	l := unbegun(t, made(t))
 	lane := l.active.(*lane)
 	lp := lane.loop
 	now := time.Now()

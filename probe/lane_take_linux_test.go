@@ -59,11 +59,7 @@ func behindGate(l *Lane) (ln net.Listener, busy func(*testing.T) (open func())) 
 // comes.
 func taken(t *testing.T) (l *Lane, lane *lane, end func()) {
 	t.Helper()
-	var err error
-	if l, err = made(t).Lane(listen(t, "tcp", "127.0.0.1:0")); err != nil {
-		t.Fatal(err)
-	}
-	on(t, l)
+	l = unbegun(t, made(t))
 	lane = active(l)
 	lane.begin.Do(func() { close(lane.alone) })
 	lane.loop.left = 1
@@ -78,12 +74,7 @@ func taken(t *testing.T) (l *Lane, lane *lane, end func()) {
 }
 
 func TestAcceptTakesWhatHasGathered(t *testing.T) {
-	l, err := started(t).Lane(listen(t, "tcp", "127.0.0.1:0"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	on(t, l)
-	defer l.Close()
+	l := unbegun(t, started(t))
 	lane := active(l)
 	lane.loop.leaveFor = int64(patience)
 	accept := func(want string, from net.Conn) {
@@ -147,32 +138,15 @@ func TestAcceptTakesWhatHasGathered(t *testing.T) {
 // The lane does not leave the queue again and again to an Accept that does not
 // come, and does once it has come.
 func TestLaneDoesNotWaitForAnAcceptThatStaysAway(t *testing.T) {
-	l, err := started(t).Lane(listen(t, "tcp", "127.0.0.1:0"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	on(t, l)
-	defer l.Close()
+	l := begun(t, started(t))
 	lane := active(l)
-	clients := 0
+	clients := 1
 	client := func() {
-		c := dial(t, l.Addr())
-		t.Cleanup(func() { c.Close() })
-		io.WriteString(c, "x")
+		visit(t, l)
 		clients++
 	}
 	handedOver := func() bool { return l.Stats().Passed == uint64(clients) }
-	accept := func() {
-		t.Helper()
-		c, err := l.Accept()
-		if err != nil {
-			t.Fatal(err)
-		}
-		c.Close()
-	}
 	times := func() uint32 { return atomic.LoadUint32(&lane.loop.left) / 2 }
-	client()
-	accept()
 	for range missedMax + 5 {
 		client()
 		eventually(t, "the lane hands it over", handedOver)
@@ -181,7 +155,7 @@ func TestLaneDoesNotWaitForAnAcceptThatStaysAway(t *testing.T) {
 		t.Errorf("the queue has been left to Accept %d times, want %d", n, missedMax)
 	}
 	for range missedMax + 5 {
-		accept()
+		acceptOne(t, l)
 	}
 	client()
 	eventually(t, "the lane hands it over", handedOver)
@@ -194,36 +168,18 @@ func TestLaneDoesNotWaitForAnAcceptThatStaysAway(t *testing.T) {
 // A listener that somebody has shut down ends the lane, also while its queue is
 // left to an Accept that does not come.
 func TestLaneEndsWithItsListenerWhileAcceptHasIt(t *testing.T) {
-	l, err := started(t).Lane(listen(t, "tcp", "127.0.0.1:0"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	on(t, l)
-	defer l.Close()
+	l := unbegun(t, started(t))
 	lane := active(l)
 	lane.loop.leaveFor = int64(patience)
-	client := func() {
-		c := dial(t, l.Addr())
-		t.Cleanup(func() { c.Close() })
-		io.WriteString(c, "x")
-	}
-	accept := func() {
-		t.Helper()
-		c, err := l.Accept()
-		if err != nil {
-			t.Fatal(err)
-		}
-		c.Close()
-	}
-	client()
-	accept()
-	client()
+	visit(t, l)
+	acceptOne(t, l)
+	visit(t, l)
 	eventually(t, "the lane has handed it over", func() bool { return l.Stats().Passed == 2 })
-	client()
+	visit(t, l)
 	eventually(t, "the lane leaves the queue to Accept", lane.isLeft)
 	lane.raw.Control(func(fd uintptr) { syscall.Shutdown(int(fd), syscall.SHUT_RD) })
 	eventually(t, "the lane has ended", func() bool { return !l.Stats().On })
-	accept()
+	acceptOne(t, l)
 	if _, err := l.Accept(); !errors.Is(err, syscall.EINVAL) {
 		t.Errorf("Accept = %v", err)
 	}
