@@ -6,6 +6,10 @@
 //	GOMAXPROCS=1 taskset -c 0 /tmp/loopback -serve encoder
 //	GOMAXPROCS=1 taskset -c 1 /tmp/loopback -load /clients
 //	GOMAXPROCS=1 taskset -c 1 /tmp/loopback -probe /livez
+//	GOMAXPROCS=1 taskset -c 1 /tmp/loopback -load /clients -laneless 127.0.0.1:8081
+//
+// The last asks two servers in turn, the one at -laneless without probes and the
+// other at several rates of them, and reports each.
 //
 // Each server answers /clients (40,000 of them, 18.4 MB) and /page (146 of them,
 // 67 KB: more than a quantum), from one value in memory:
@@ -54,6 +58,7 @@ func run(ctx context.Context, args []string, w io.Writer) error {
 	server := fs.String("serve", "", "run the server of this `name`: static, plain, encoder or guarded")
 	path := fs.String("load", "", "ask for this `path`, /clients or /page, and report")
 	probed := fs.String("probe", "", "probe this `path` every 20 ms, each time on a new connection, and report")
+	laneless := fs.String("laneless", "", "with -load: what probes cost, compared with a server without a lane at this `address`")
 	addr := fs.String("addr", "127.0.0.1:8080", "`address` of the server")
 	clients := fs.Int("c", 8, "`clients` that keep their connection and ask again once they have their answer")
 	window := fs.Duration("for", 3*time.Second, "`time` that they do so")
@@ -79,6 +84,10 @@ func run(ctx context.Context, args []string, w io.Writer) error {
 		return err
 	}
 	load := flood.Load{Addr: *addr, Path: *path, Body: body, Clients: *clients, Duration: *warm}
+	if *laneless != "" {
+		load.Duration = *window
+		return costs(ctx, load, *laneless, *warm, *name, w)
+	}
 	if _, err := load.Run(ctx); err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/probelane/probelane/benchmarks/internal/starve"
@@ -18,22 +19,12 @@ var idleServers = []string{"bare", "laneless", "guarded"}
 // idleFor is how long: 500 probes.
 const idleFor = 10 * time.Second
 
-// costCases flood stream at several rates of probes, the first of them without a
-// lane. Two probes are as good as none: one at the beginning, and another near
-// the end, without which the flood would end.
-var costCases = []struct {
-	name   string
-	server string
-	every  time.Duration
-}{
-	{"none", "laneless", (costSeconds - 1) * time.Second},
-	{"none-lane", "stream", (costSeconds - 1) * time.Second},
-	{"1-per-second", "stream", time.Second},
-	{"50-per-second", "stream", 20 * time.Millisecond},
-}
+// costCases are those of cmd/loopback, which floods two servers in turn.
+var costCases = []string{"none", "none-lane", "1-per-second", "50-per-second"}
 
-// costSeconds is how long each of them takes: some 600 responses.
-const costSeconds = 6
+var costServers = []string{"laneless", "guarded"}
+
+const costLoad = "-load /clients -c 64 -for 1s -warm 250ms"
 
 // lanePair are the servers whose other connections are compared.
 var lanePair = []string{"laneless", "stream"}
@@ -42,10 +33,6 @@ var newConnectionsTool = []string{"ab", "-q", "-n", "20000", "-c", "32"}
 
 // drowned is plain Gin behind a lane, and nothing else of ours.
 var drowned = starve.Case{Server: "lane", Payload: "built", Clients: 256, Seconds: 10}
-
-func costCase(server string, every time.Duration) starve.Case {
-	return starve.Case{Server: server, Payload: "shared", Clients: 64, Seconds: costSeconds, Every: every}
-}
 
 var laneSection = section{
 	name:  "lane",
@@ -60,13 +47,14 @@ var laneSection = section{
 		if err != nil {
 			return err
 		}
-		for i, c := range costCases {
-			if round%2 == 1 {
-				c = costCases[len(costCases)-1-i]
-			}
-			if err := recordCase(ctx, e, "Lane/cost/"+c.name, costCase(c.server, c.every), out); err != nil {
-				return err
-			}
+		err = withLoopback(ctx, e, costServers[0], func(laneless string) error {
+			return withLoopback(ctx, e, costServers[1], func(addr string) error {
+				args := append(strings.Fields(costLoad), "-addr", addr, "-laneless", laneless)
+				return loopbackReport(ctx, e, "Lane/cost", out, args...)
+			})
+		})
+		if err != nil {
+			return err
 		}
 		err = inOrder(round, lanePair, func(server string) error {
 			said, err := withTool(ctx, e, server, "/small", []string{"wrk", "-t1", "-c32", "-d1s"}, wrkTool)
@@ -96,9 +84,9 @@ var laneSection = section{
 	},
 	commands: func() []string {
 		all := loopbackCommands(idleServers, "-probe /livez -for "+idleFor.String())
-		for _, c := range costCases {
-			all = append(all, costCase(c.server, c.every).Command())
-		}
+		all = append(all,
+			"GOMAXPROCS=1 taskset -c 0 /tmp/loopback -serve "+costServers[0]+" -addr 127.0.0.1:8081",
+			"GOMAXPROCS=1 taskset -c 1 /tmp/loopback "+costLoad+" -laneless 127.0.0.1:8081 # and "+costServers[1]+" at 8080")
 		return append(all, serveCommand("laneless"), serveCommand("stream"),
 			"taskset -c 1 wrk -t1 -c32 -d4s --latency http://127.0.0.1:8080/small",
 			"taskset -c 1 ab -q -n 20000 -c 32 http://127.0.0.1:8080/small", drowned.Command())
@@ -111,11 +99,11 @@ var laneSection = section{
 				number(s.of(full, "p99-ms"), 2), number(s.of(full, "max-ms"), 2), fmt.Sprintf("%.0f", sum(s.of(full, "failed"))))
 		}
 		t.write(w)
-		t = table{"What probes cost 64 clients of 18 MB from memory", []string{"probes", "responses/s", "÷ no lane, no probes", "p50, ms", "p99, ms"}, nil}
-		for _, c := range costCases {
-			full := "Lane/cost/" + c.name
-			t.add(c.name, number(s.of(full, "responses/s"), 1), times(ratios(s.of(full, "responses/s"), s.of("Lane/cost/none", "responses/s"))),
-				number(s.of(full, "p50-ms"), 2), number(s.of(full, "p99-ms"), 2))
+		t = table{"What probes cost 64 clients of 18 MB from memory", []string{"probes", "responses/s", "÷ no lane, no probes", "failed / sent"}, nil}
+		for _, name := range costCases {
+			full := "Lane/cost/" + name
+			t.add(name, number(s.of(full, "responses/s"), 1), times(ratios(s.of(full, "responses/s"), s.of("Lane/cost/none", "responses/s"))),
+				fmt.Sprintf("%.0f / %.0f", sum(s.of(full, "failed")), sum(s.of(full, "probes"))))
 		}
 		t.write(w)
 		t = table{"What the lane costs requests of 60 bytes", []string{"server", "kept connections, requests/s", "÷ laneless", "new connections, requests/s", "÷ laneless"}, nil}

@@ -177,8 +177,8 @@ func TestGoalsSpeakOfWhatTheSectionsRecord(t *testing.T) {
 	for _, server := range idleServers {
 		recorded["Lane/idle/"+server] = true
 	}
-	for _, c := range costCases {
-		recorded["Lane/cost/"+c.name] = true
+	for _, name := range costCases {
+		recorded["Lane/cost/"+name] = true
 	}
 	for _, server := range lanePair {
 		recorded["Lane/kept/"+server], recorded["Lane/new/"+server] = true, true

@@ -71,7 +71,6 @@ type Case struct {
 	Stalled int    // that never read
 	Procs   int    // the server's GOMAXPROCS; above 1 nothing is pinned; 0 means 1
 	Seconds int
-	Every   time.Duration // between two probes; 0 means the example's default of 20 ms
 	// Entities in one response; 0 means the example's default of 40,000.
 	Entities int
 	Memory   string // the server's GOMEMLIMIT; empty means none
@@ -90,9 +89,6 @@ func (c Case) Args() []string {
 		if f.n > 0 {
 			args = append(args, f.flag, strconv.Itoa(f.n))
 		}
-	}
-	if c.Every > 0 {
-		args = append(args, "-every", c.Every.String())
 	}
 	return append(args, "-json", "-report", "")
 }

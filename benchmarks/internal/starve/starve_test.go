@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 )
 
 func TestCommandIsWhatAReaderTypes(t *testing.T) {
@@ -18,8 +17,6 @@ func TestCommandIsWhatAReaderTypes(t *testing.T) {
 			`go run ./examples/starvation -servers plain -payload built -c 64 -seconds 5 -json -report ""`},
 		{"on both cores", Case{Server: "stream", Payload: "shared", Clients: 8, Seconds: 1, Procs: 2},
 			`go run ./examples/starvation -servers stream -payload shared -c 8 -seconds 1 -procs 2 -json -report ""`},
-		{"probed once a second", Case{Server: "lane", Payload: "shared", Seconds: 2, Every: time.Second},
-			`go run ./examples/starvation -servers lane -payload shared -c 0 -seconds 2 -every 1s -json -report ""`},
 		{"with little memory", Case{Server: "lane", Payload: "built", Clients: 256, Seconds: 300, Memory: "16GiB"},
 			`GOMEMLIMIT=16GiB go run ./examples/starvation -servers lane -payload built -c 256 -seconds 300 -json -report ""`},
 		{"beside slow readers", Case{Server: "stream", Payload: "built", Clients: 16, Slow: 100, Stalled: 20, Seconds: 1},
