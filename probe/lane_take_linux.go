@@ -18,15 +18,17 @@ import (
 // more than one that the listener has accepted. So once Accept is behind, the lane
 // leaves the kernel's queue to it. Accept takes what is there, and sees of most
 // that they are for the server. What may be a probe it gives to the lane, whose
-// thread needs no turn of the scheduler to answer, and who has said nothing yet:
-// there are few of them among those that have waited.
+// thread needs no turn of the scheduler to answer, and who still says nothing
+// after a moment.
 //
 // The lane takes the queue back when Accept gives it, which is with every such
 // connection and when nothing comes any more, or has not looked at it for a while.
 
 const (
 	// lookFor is how long Accept waits for a connection before it looks again,
-	// and how long it believes what it has seen. The runtime puts in front of all
+	// how long it believes what it has seen, and how long it waits for the first
+	// word of a connection: most have it under way, and one that the lane gets for
+	// nothing costs as much as ten that it does not. The runtime puts in front of all
 	// others whose time is over, so it looks as often however many handlers there
 	// are, as long as none of them runs long. It is half of leaveFor.
 	lookFor = time.Millisecond
@@ -41,6 +43,7 @@ const (
 type taking struct {
 	listener *os.File // the loop's
 	queue    syscall.RawConn
+	lookFor  time.Duration         // see the constant
 	turn     uint32                // the loop's left, when the queue was given back
 	gave     uint32                // connections given to the lane, modulo 1<<32
 	length   int                   // connections that are in the queue
@@ -49,13 +52,15 @@ type taking struct {
 
 	look    func(fd uintptr) bool // asks for the length
 	info    listenInfo
-	peek    func(fd uintptr) // reads into request
+	peek    func(fd uintptr)      // reads into request
+	hear    func(fd uintptr) bool // the same, and reports whether there is something
 	request [requestMax]byte
 	got     int // bytes in request; -1 for none yet
 }
 
 // open makes the listener's descriptor one that goroutines can wait for.
 func (t *taking) open(fd int32) (err error) {
+	t.lookFor = lookFor
 	setNonblock(uintptr(fd)) // or it would not be one
 	t.listener = os.NewFile(uintptr(fd), "listener")
 	t.queue, err = t.listener.SyscallConn()
@@ -75,6 +80,10 @@ func (t *taking) open(fd int32) (err error) {
 		} else if errno != 0 {
 			t.got = 0
 		}
+	}
+	t.hear = func(fd uintptr) bool {
+		t.peek(fd)
+		return t.got >= 0
 	}
 	return err
 }
@@ -106,9 +115,6 @@ func (l *lane) take() net.Conn {
 			return nil
 		}
 		t.length--
-		// Others may have made it block since, and taken what was there: see the
-		// loop, on descriptors.
-		l.raw.Control(setNonblock)
 		c, err := l.inner.Accept()
 		switch {
 		case errors.Is(err, os.ErrDeadlineExceeded):
@@ -126,10 +132,10 @@ func (l *lane) take() net.Conn {
 
 // await waits until there is something in the queue. The length is believed for a
 // while only: others may take from it as well, and Accept is not to wait for the
-// next then.
+// next then. Nor is it to block: others may have had the listener do so.
 func (l *lane) await() bool {
 	t := &l.taking
-	t.listener.SetReadDeadline(time.Now().Add(lookFor))
+	t.listener.SetReadDeadline(time.Now().Add(t.lookFor))
 	if t.queue.Read(t.look) != nil {
 		// Where there is always somebody who runs, nobody has told it.
 		t.length = 0
@@ -138,7 +144,8 @@ func (l *lane) await() bool {
 	if t.length == 0 {
 		return false
 	}
-	return l.inner.(interface{ SetDeadline(time.Time) error }).SetDeadline(time.Now().Add(lookFor)) == nil
+	l.raw.Control(setNonblock) // see the loop, on descriptors
+	return l.inner.(interface{ SetDeadline(time.Time) error }).SetDeadline(time.Now().Add(t.lookFor)) == nil
 }
 
 // mayBeProbe reports whether the lane has to see a connection: it asks for a path
@@ -148,6 +155,13 @@ func (l *lane) mayBeProbe(c net.Conn) bool {
 	raw, err := c.(syscall.Conn).SyscallConn()
 	if err != nil || raw.Control(t.peek) != nil {
 		return false
+	}
+	if t.got < 0 {
+		c.SetReadDeadline(time.Now().Add(t.lookFor))
+		if raw.Read(t.hear) != nil {
+			raw.Control(t.peek) // see await
+		}
+		c.SetReadDeadline(time.Time{})
 	}
 	if t.got < 0 {
 		return true

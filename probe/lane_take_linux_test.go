@@ -185,6 +185,27 @@ func TestLaneEndsWithItsListenerWhileAcceptHasIt(t *testing.T) {
 	}
 }
 
+// A connection whose first word comes a moment later is not given to the lane.
+func TestAcceptWaitsForTheFirstWord(t *testing.T) {
+	l, lane, _ := taken(t)
+	lane.taking.lookFor = patience
+	client := dial(t, l.Addr())
+	defer client.Close()
+	taken := make(chan net.Conn)
+	go func() { taken <- lane.take() }()
+	eventually(t, "it is accepted", func() bool { return !lane.loop.askQueue() || lane.loop.info.unacked == 0 })
+	io.WriteString(client, "x")
+	c := <-taken
+	if c == nil {
+		t.Fatal("the lane has it")
+	}
+	defer c.Close()
+	got := make([]byte, 1)
+	if _, err := io.ReadFull(c, got); err != nil || got[0] != 'x' {
+		t.Errorf("read %q, %v", got, err)
+	}
+}
+
 // What Accept has given to the lane is not lost when that ends.
 func TestLaneThatEndsKeepsWhatItIsGiven(t *testing.T) {
 	l, lane, end := taken(t)
@@ -225,7 +246,7 @@ func TestAcceptTakesFromAListenerThatBlocks(t *testing.T) {
 	}
 	for _, stolen := range []bool{false, true} {
 		lane.loop.left += 2
-		f.Fd()
+		f.Fd() // again
 		client := dial(t, l.Addr())
 		defer client.Close()
 		io.WriteString(client, "x")
@@ -238,7 +259,6 @@ func TestAcceptTakesFromAListenerThatBlocks(t *testing.T) {
 			}
 			lane.rest = append(lane.rest, lane.loop.accepted) // to be closed
 		}
-		f.Fd()
 		rescue := time.AfterFunc(patience, func() { dial(t, l.Addr()).Close() })
 		c := lane.take()
 		if !rescue.Stop() {
