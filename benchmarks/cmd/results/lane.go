@@ -29,7 +29,12 @@ const costLoad = "-load /clients -c 64 -for 1s -warm 250ms"
 // lanePair are the servers whose other connections are compared.
 var lanePair = []string{"laneless", "stream"}
 
-var newConnectionsTool = []string{"ab", "-q", "-n", "20000", "-c", "32"}
+// The tools for it take turns of a second, and of less where connections are new,
+// since few of those are enough.
+var (
+	keptTool = []string{"wrk", "-t1", "-c32", "-d1s"}
+	newTool  = []string{"ab", "-q", "-n", "2000", "-c", "32"}
+)
 
 // drowned is plain Gin behind a lane, and nothing else of ours.
 var drowned = starve.Case{Server: "lane", Payload: "built", Clients: 256, Seconds: 10}
@@ -56,28 +61,10 @@ var laneSection = section{
 		if err != nil {
 			return err
 		}
-		err = inOrder(round, lanePair, func(server string) error {
-			said, err := withTool(ctx, e, server, "/small", []string{"wrk", "-t1", "-c32", "-d1s"}, wrkTool)
-			if err != nil {
-				return err
-			}
-			metrics, err := parseWrk(said)
-			if err != nil {
-				return err
-			}
-			if err := record(out, "Lane/kept/"+server, metrics); err != nil {
-				return err
-			}
-			said, err = withTool(ctx, e, server, "/small", []string{"ab", "-q", "-n", "2000", "-c", "32"}, newConnectionsTool)
-			if err != nil {
-				return err
-			}
-			if metrics, err = parseAB(said); err != nil {
-				return err
-			}
-			return record(out, "Lane/new/"+server, metrics)
-		})
-		if err != nil {
+		if err := inTurns(ctx, e, lanePair, 6, keptTool, parseWrk, "Lane/kept/", out); err != nil {
+			return err
+		}
+		if err := inTurns(ctx, e, lanePair, 30, newTool, parseAB, "Lane/new/", out); err != nil {
 			return err
 		}
 		return recordCase(ctx, e, "Lane/drowned", drowned, out)
@@ -88,8 +75,8 @@ var laneSection = section{
 			"GOMAXPROCS=1 taskset -c 0 /tmp/loopback -serve "+costServers[0]+" -addr 127.0.0.1:8081",
 			"GOMAXPROCS=1 taskset -c 1 /tmp/loopback "+costLoad+" -laneless 127.0.0.1:8081 # and "+costServers[1]+" at 8080")
 		return append(all, serveCommand("laneless"), serveCommand("stream"),
-			"taskset -c 1 wrk -t1 -c32 -d4s --latency http://127.0.0.1:8080/small",
-			"taskset -c 1 ab -q -n 20000 -c 32 http://127.0.0.1:8080/small", drowned.Command())
+			"taskset -c 1 "+strings.Join(keptTool, " ")+" http://127.0.0.1:8080/small",
+			"taskset -c 1 "+strings.Join(newTool, " ")+" http://127.0.0.1:8080/small", drowned.Command())
 	},
 	tables: func(w io.Writer, s samples) {
 		t := table{"Idle, 50 probes a second, each on a new connection", []string{"server", "p50, ms", "÷ bare", "p99, ms", "max, ms", "failed"}, nil}

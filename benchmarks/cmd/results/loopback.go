@@ -8,8 +8,6 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
-
-	"github.com/probelane/probelane/examples/flood"
 )
 
 // loopbackBuild builds the servers and the load of the sections here.
@@ -23,19 +21,7 @@ func loopbackBuild(ctx context.Context, bin string) error {
 
 // withLoopback starts a server on its core and calls f with its address.
 func withLoopback(ctx context.Context, e *environment, server string, f func(addr string) error) error {
-	addr, err := flood.FreeAddr()
-	if err != nil {
-		return err
-	}
-	srv, err := flood.Start(ctx, flood.Process{
-		Path: e.loopback, Args: []string{"-serve", server, "-addr", addr},
-		Addr: addr, Core: e.serverCore, Procs: 1,
-	})
-	if err != nil {
-		return err
-	}
-	defer srv.Stop()
-	return f(addr)
+	return withProcess(ctx, e, e.loopback, server, f)
 }
 
 // loopbackLoad asks the server for a path from the load's core, and passes on

@@ -19,29 +19,92 @@ var pair = []string{"plain", "guarded"}
 
 // withTool starts a fresh server on its core, calls the tool on the other with
 // the arguments for warming up, and returns what it said to the others.
-func withTool(ctx context.Context, e *environment, server, path string, warm, tool []string) (string, error) {
+func withTool(ctx context.Context, e *environment, server, path string, warm, tool []string) (said string, err error) {
+	err = withServer(ctx, e, server, func(addr string) error {
+		if _, err := callTool(ctx, e, warm, addr, path); err != nil {
+			return err
+		}
+		said, err = callTool(ctx, e, tool, addr, path)
+		return err
+	})
+	return said, err
+}
+
+// inTurns starts both servers of a pair and calls the tool on one and the other,
+// in the other order each time. It records the median of each one's requests per
+// second. Of what differs between two processes that are measured one after the
+// other, or between two seconds of a virtual machine, so little is left that a
+// hundredth can be seen.
+func inTurns(ctx context.Context, e *environment, servers []string, turns int, tool []string, parse func(string) ([]starve.Metric, error), name string, out io.Writer) error {
+	return withServer(ctx, e, servers[0], func(first string) error {
+		return withServer(ctx, e, servers[1], func(second string) error {
+			addrs := map[string]string{servers[0]: first, servers[1]: second}
+			rates := map[string][]float64{}
+			for i := range turns + 1 {
+				err := inOrder(i, servers, func(server string) error {
+					said, err := callTool(ctx, e, tool, addrs[server], "/small")
+					if err != nil {
+						return err
+					}
+					metrics, err := parse(said)
+					if err != nil {
+						return err
+					}
+					for _, m := range metrics {
+						switch {
+						case m.Unit == "failed" && m.Value > 0:
+							return fmt.Errorf("%s: %g requests failed", server, m.Value)
+						case m.Unit == "requests/s" && i > 0: // the first is for warming up
+							rates[server] = append(rates[server], m.Value)
+						}
+					}
+					return nil
+				})
+				if err != nil {
+					return err
+				}
+			}
+			for _, server := range servers {
+				if err := record(out, name+server, []starve.Metric{{Value: median(rates[server]), Unit: "requests/s"}}); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	})
+}
+
+// withServer starts a server on its core and calls f with its address.
+func withServer(ctx context.Context, e *environment, server string, f func(addr string) error) error {
+	return withProcess(ctx, e, e.starvation, server, f)
+}
+
+func withProcess(ctx context.Context, e *environment, path, server string, f func(addr string) error) error {
 	addr, err := flood.FreeAddr()
 	if err != nil {
-		return "", err
+		return err
 	}
 	srv, err := flood.Start(ctx, flood.Process{
-		Path: e.starvation, Args: []string{"-serve", server, "-addr", addr},
+		Path: path, Args: []string{"-serve", server, "-addr", addr},
 		Addr: addr, Core: e.serverCore, Procs: 1,
 	})
 	if err != nil {
-		return "", err
+		return err
 	}
 	defer srv.Stop()
-	var said []byte
-	for _, args := range [][]string{warm, tool} {
-		args = append([]string{"-c", strconv.Itoa(e.loadCore)}, args...)
-		args = append(args, "http://"+addr+path)
-		if said, err = exec.CommandContext(ctx, "taskset", args...).CombinedOutput(); err != nil {
-			if ctx.Err() != nil {
-				err = ctx.Err()
-			}
-			return "", fmt.Errorf("taskset %q: %w\n%s", args, err, said)
+	return f(addr)
+}
+
+// callTool calls a tool on the load's core and returns what it says.
+func callTool(ctx context.Context, e *environment, tool []string, addr, path string) (string, error) {
+	args := append([]string{"-c", strconv.Itoa(e.loadCore)}, tool...)
+	args = append(args, "http://"+addr+path)
+	said, err := exec.CommandContext(ctx, "taskset", args...).CombinedOutput()
+	if err != nil {
+		if ctx.Err() != nil {
+			err = ctx.Err()
 		}
+		return "", fmt.Errorf("taskset %q: %w\n%s", args, err, said)
 	}
 	return string(said), nil
 }
