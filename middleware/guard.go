@@ -74,8 +74,8 @@ func New(opts ...Option) (*Guard, error) {
 		MaxWaiting:  cfg.maxWaiting,
 		MaxWait:     cfg.maxWait,
 		MinReadRate: cfg.minReadRate,
-		ReadsFor:    cfg.readsFor,
 		StopsFor:    stopsFor,
+		ReadsFor:    cfg.readsFor,
 		Backlog:     enc.Backlog,
 		NearlyDone:  enc.NearlyDone,
 	})

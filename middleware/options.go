@@ -46,14 +46,14 @@ const (
 	// DefaultOverloadDwell is for probers that notice within a few seconds: a
 	// readiness probe with a period of 2 s and a threshold of 1.
 	DefaultOverloadDwell = 10 * time.Second
-	// readsFor is how long a request must have waited for its client, in all,
-	// before the client's rate is known. A connection begins slowly, and where the
-	// kernel does not tell, a write that waits says how far it has come after
-	// 512 KB, or an eighth of the write stall.
+	// readsFor is stopsFor while a connection begins, and where the kernel does
+	// not tell what a client has taken: a write that waits says how far it has
+	// come after 512 KB, or an eighth of the write stall.
 	readsFor = 5 * time.Second
-	// stopsFor is for how long a client may take nothing while others wait before
-	// it counts as one that has stopped. A lost packet comes again after 0.2 s, or
-	// within a second if that is lost too.
+	// stopsFor is how late a client may be while others wait before it counts as
+	// slow, by what it should take in that time, and for how long it may take
+	// nothing before it counts as one that has stopped. A lost packet comes again
+	// after 0.2 s, or within a second if that is lost too.
 	stopsFor = time.Second
 )
 
@@ -159,15 +159,19 @@ func WithQueue(requests int, wait time.Duration) Option {
 //   - clients that have moved nothing for a second while others waited (five,
 //     where the kernel does not tell: elsewhere than on Linux on amd64 and arm64,
 //     and if a listener's connections hide their sockets),
-//   - clients slower than the rate, once their requests have waited for them for
-//     five seconds altogether. Those above a 64th of it are cut only as long as
-//     faster clients are served meanwhile, 16 in advance: where all are slow, four
-//     in five come to the end.
+//   - clients that are late by what the rate allows in a second (five, where the
+//     kernel does not tell, and until 256 KiB have moved, because a connection
+//     begins slowly). That is counted from when they were last on time: what they
+//     took early counts for nothing later, and one that pauses for less than a
+//     second is on time again when it has made up for it. A client at half the rate
+//     is late by a second after two. Those above a 64th of it are cut only as long
+//     as faster clients are served meanwhile, 32 in advance: where all are slow,
+//     four in five come to the end.
 //
 // A client that has taken a large response at this rate or faster is known to be
 // fast for as long as it keeps the connection. While such clients come, 48 MiB
 // per processor, but at most half of the budget, are left to them by requests
-// that wait for other clients.
+// of other clients.
 //
 // The default is DefaultMinReadRate; 0 cuts nobody. It is for connections from
 // Run or Listener. On HTTP/2, where many responses share a connection, only

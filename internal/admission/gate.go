@@ -34,8 +34,8 @@ type Config struct {
 	MaxWaiting  int           // requests that may wait
 	MaxWait     time.Duration // for how long
 	MinReadRate int64         // bytes a second; a client that takes less may be cut when the budget is used up
-	ReadsFor    time.Duration // for how long its request must have waited for it before, altogether
-	StopsFor    time.Duration // or for how long it must have moved nothing, if that is exactly known
+	StopsFor    time.Duration // once it is late by what it should take in that time, or moves nothing for as long
+	ReadsFor    time.Duration // the same where what it has moved is not exactly known, or its connection begins
 	Backlog     func() int    // how many encodes wait for a worker
 	NearlyDone  func() int    // of those, how many do not wait for the others
 	procs       func() int
@@ -60,7 +60,7 @@ type Gate struct {
 	unknownAt   int64 // when that was, in nanoseconds
 	heavies     int   // heavy requests in flight
 	idle        int   // requests in flight that wait for their clients
-	lent        int64 // bytes of heavy requests that wait for clients not known to be fast
+	lent        int64 // bytes of heavy requests of clients not known to be fast
 	working     int64 // bytes of heavy requests that are not just waiting for their clients
 	ledger      int64 // bytes of all requests in flight
 	queued      []*Route
@@ -348,8 +348,9 @@ func (g *Gate) book(t *Ticket, weight int64) {
 	g.ledger += weight - t.weight
 	if t.waiting == 0 {
 		g.working += heavy(weight) - heavy(t.weight)
-	} else {
-		g.lend(t, heavy(weight)-heavy(t.weight))
+	}
+	if !t.fast {
+		g.lent += heavy(weight) - heavy(t.weight)
 	}
 	if t.wasCut {
 		g.leaving += weight - t.weight
@@ -388,7 +389,6 @@ func (t *Ticket) WaitBegin(int) {
 	}
 	g.idle++
 	g.working -= heavy(t.weight)
-	g.lend(t, heavy(t.weight))
 	if allocated > 0 && !t.built.Load() {
 		t.paused = allocated
 		g.building--
@@ -410,7 +410,6 @@ func (t *Ticket) WaitEnd(int) {
 	}
 	g.idle--
 	g.working += heavy(t.weight)
-	g.lend(t, -heavy(t.weight))
 	if t.paused > 0 {
 		t.others += allocated - t.paused
 		t.paused = 0

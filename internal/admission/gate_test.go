@@ -878,7 +878,7 @@ func TestARouteThatWasAwayHasSavedNothingUp(t *testing.T) {
 		if v := w.next(signals{procs: 1000}); v != roomy {
 			t.Fatalf("verdict %d, want room", v)
 		}
-		w.inFlight, w.heavies, w.building, w.working, w.ledger = 0, 0, 0, 0, 0
+		w.inFlight, w.heavies, w.building, w.working, w.lent, w.ledger = 0, 0, 0, 0, 0, 0
 		if len(a.waiters) < before {
 			return a
 		}
@@ -934,7 +934,7 @@ func TestANewcomerDoesNotOvertakeForAnotherOnesOldRights(t *testing.T) {
 	for w.waiting > 0 {
 		next(0, 0)
 	}
-	w.inFlight, w.heavies, w.building, w.working, w.ledger = 0, 0, 0, 0, 0
+	w.inFlight, w.heavies, w.building, w.working, w.lent, w.ledger = 0, 0, 0, 0, 0, 0
 }
 
 func TestFirstComeFirstServedWhileCalmNewestFirstWhenLate(t *testing.T) {

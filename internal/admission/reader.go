@@ -16,12 +16,34 @@ type reader struct {
 	waited, moved int64 // in all waits that are over: nanoseconds, and bytes moved meanwhile
 	since, from   int64 // of the one that goes on: when it began, and taken at that time
 	seen, seenAt  int64 // taken when it was last looked at, and when that was another number than before; since it waits
+
+	dueWaited, dueMoved int64 // of all waits, when it was last seen on time
+	exact               bool  // what taken said last
+}
+
+// late is how many bytes a client is short of what it should have moved since it
+// was last on time, and how many a second it has moved since then. What it was
+// early before does not count: a client whose kernel takes megabytes at once is
+// as late as another when it stops reading, and one that has paused is on time
+// again when it has made up for it. What it was late while its connection began
+// does not count either.
+func (g *Gate) late(r *reader, waited, moved int64) (bytes float64, rate int64) {
+	seconds := time.Duration(waited - r.dueWaited).Seconds()
+	bytes = seconds*float64(g.cfg.MinReadRate) - float64(moved-r.dueMoved)
+	began := r.dueMoved < beginning && moved >= beginning && waited < int64(g.cfg.ReadsFor)
+	if bytes <= 0 || began {
+		r.dueWaited, r.dueMoved = waited, moved
+		return 0, g.cfg.MinReadRate
+	}
+	return bytes, int64(float64(moved-r.dueMoved) / seconds)
 }
 
 const (
 	// maxCredit is how many clients may be cut for being slow before a faster one
-	// has been served.
-	maxCredit = 16
+	// has been served. Where one in thirteen is fast, those who held a budget of
+	// thirteen responses and so many after them are all slow once in thirty
+	// times; after sixteen it is once in ten.
+	maxCredit = 32
 	// slowPerCredit is how many slow clients have to come to an end for one more
 	// to be cut. Where all are slow that wastes a fifth of what they take at the
 	// most, and a fast client, of which nobody knows while it waits, gets in some
@@ -31,6 +53,11 @@ const (
 	// matters to nobody whether it would have come to an end: what others wait
 	// for for seconds would take it hours.
 	crawls = 64
+	// beginning is what a client may take slowly, because its connection does not
+	// know yet how much it may send at once. One whose packets need 600 ms for
+	// their way and back has taken this after 3 s, in the sixth round, and takes
+	// 1 MiB/s soon after; judged from the start it would be late by 2 s then.
+	beginning = 256 << 10
 	// looksEvery is how often the clients are looked at, at the most: asking the
 	// kernel about 1,000 of them takes a millisecond.
 	looksEvery = 200 * time.Millisecond
@@ -60,8 +87,10 @@ func (g *Gate) waits(t *Ticket, begins bool) {
 	default:
 		delete(g.readers, t)
 		r.waited += g.cfg.nanoseconds() - r.since
-		taken, _ := r.taken()
+		taken, exact := r.taken()
 		r.moved += taken - r.from
+		r.exact = exact
+		g.late(r, r.waited, r.moved)
 	}
 }
 
@@ -71,34 +100,39 @@ type pace uint8
 const (
 	unpaced pace = iota // nobody has looked
 	fair                // or not known yet
-	quick               // at least MinReadRate
-	slow                // less than MinReadRate, as long as it has been waited for
-	stopped             // nothing for a while, or next to nothing all the time
+	quick               // at least MinReadRate, all in all
+	slow                // late
+	stopped             // nothing for a while, or next to nothing since it was on time
 )
 
-// pace tells how a ticket's client keeps up, and how many bytes a second that
-// is.
+// pace tells how a ticket's client keeps up, and how many bytes a second it has
+// moved since it was last on time.
 func (g *Gate) pace(t *Ticket) (p pace, rate int64) {
 	r := &t.reader
 	waited, moved := r.waited, r.moved
-	if _, waits := g.readers[t]; waits {
-		now := g.cfg.nanoseconds()
-		taken, exact := r.taken()
+	_, waits := g.readers[t]
+	now := g.cfg.nanoseconds()
+	if waits {
+		var taken int64
+		taken, r.exact = r.taken()
 		if taken != r.seen || r.seenAt == 0 {
 			r.seen, r.seenAt = taken, now
-		}
-		if now-r.seenAt >= int64(g.cfg.StopsFor) && (exact || now-r.seenAt >= int64(g.cfg.ReadsFor)) {
-			return stopped, 0
 		}
 		waited += now - r.since
 		moved += taken - r.from
 	}
-	if waited < int64(g.cfg.ReadsFor) {
-		return fair, 0
+	stopsFor, lateBy := g.cfg.StopsFor, g.cfg.StopsFor
+	if !r.exact {
+		stopsFor = g.cfg.ReadsFor
 	}
-	rate = int64(float64(moved) / float64(waited) * float64(time.Second))
+	if !r.exact || moved < beginning {
+		lateBy = g.cfg.ReadsFor
+	}
+	late, rate := g.late(r, waited, moved)
 	switch {
-	case rate >= g.cfg.MinReadRate:
+	case waits && now-r.seenAt >= int64(stopsFor):
+		return stopped, 0
+	case late == 0 || late < lateBy.Seconds()*float64(g.cfg.MinReadRate):
 		return fair, rate
 	case rate >= g.cfg.MinReadRate/crawls:
 		return slow, rate
@@ -191,22 +225,16 @@ func (g *Gate) served(t *Ticket) pace {
 // others leave room for such. One that is busy asks again within that.
 const fastFor = time.Second
 
-// lendable is how many bytes may be held by what waits for clients that are not
-// known to be fast. While fast ones come or wait, as much is left to those as
-// heavy requests may hold that are worked on, so that they are served as if they
-// were alone. Slow ones would take all there is, merely by staying.
+// lendable is how many bytes may be held for clients that are not known to be
+// fast: any of them may turn out to be slow once its response is made. While fast
+// ones come or wait, as much is left to those as heavy requests may hold that are
+// worked on, so that they are served as if they were alone. Slow ones would take
+// all there is, merely by staying.
 func (g *Gate) lendable(procs int) int64 {
 	if g.fast == 0 && (g.fastAt == 0 || g.cfg.nanoseconds()-g.fastAt >= int64(fastFor)) {
 		return g.cfg.Budget
 	}
 	return g.cfg.Budget - min(g.cfg.Budget/2, g.cfg.WorkingSet*int64(procs))
-}
-
-// lend books bytes of a request that waits for its client.
-func (g *Gate) lend(t *Ticket, bytes int64) {
-	if !t.fast {
-		g.lent += bytes
-	}
 }
 
 // KeptUp reports whether the client of a request that has left has taken it at

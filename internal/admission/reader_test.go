@@ -1,25 +1,36 @@
 package admission
 
 import (
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 )
 
-// reading is a response of 45 MiB to a client that reads at a steady rate.
+// reading is a response of 45 MiB to a client.
 type reading struct {
 	w     *world
 	t     *Ticket
-	rate  int64 // bytes a second
+	legs  []leg // at first
+	rate  int64 // then, in bytes a second
 	from  time.Time
 	cut   atomic.Bool
 	vague bool // sent lags behind
 }
 
+// leg is a time in which a client reads at a steady rate.
+type leg struct {
+	lasts time.Duration
+	rate  int64 // bytes a second
+}
+
+// atOnce is what a client's kernel takes before the client reads.
+func atOnce(bytes int64) leg { return leg{time.Millisecond, bytes * 1000} }
+
 // read has a response wait for its client from now on.
-func (w *world) read(a *Ticket, rate int64) *reading {
-	r := &reading{w: w, t: a, rate: rate, from: time.Now()}
+func (w *world) read(a *Ticket, rate int64, first ...leg) *reading {
+	r := &reading{w: w, t: a, legs: first, rate: rate, from: time.Now()}
 	a.WaitsFor(r.sent, func() { r.cut.Store(true) })
 	a.WaitBegin(1)
 	return r
@@ -27,7 +38,13 @@ func (w *world) read(a *Ticket, rate int64) *reading {
 
 // sent is what its connection has taken, of this response and of earlier ones.
 func (r *reading) sent() (bytes int64, exact bool) {
-	return 7*mib + int64(time.Since(r.from).Seconds()*float64(r.rate)), !r.vague
+	n, left := 7.*mib, time.Since(r.from)
+	for _, l := range r.legs {
+		d := min(left, l.lasts)
+		n += d.Seconds() * float64(l.rate)
+		left -= d
+	}
+	return int64(n + left.Seconds()*float64(r.rate)), !r.vague
 }
 
 // end is what a handler does whose writes are over, or fail.
@@ -111,12 +128,27 @@ func TestWhoIsNotCut(t *testing.T) {
 		{"a client that reads fast enough", func(w *world, r *Route) *reading {
 			return w.read(w.in(r), 101*kib)
 		}},
-		{"a client that was fast before", func(w *world, r *Route) *reading {
-			a := w.read(w.in(r), mib)
-			time.Sleep(time.Minute)
+		{"a client that pauses and makes up for it", func(w *world, r *Route) *reading {
+			var legs []leg
+			for range 30 {
+				legs = append(legs, leg{900 * time.Millisecond, 0}, leg{time.Second, 200 * kib})
+			}
+			return w.read(w.in(r), mib, legs...)
+		}},
+		{"a client far away, whose connection begins slowly", func(w *world, r *Route) *reading {
+			w.cfg.MinReadRate = mib
+			var legs []leg
+			for sent := int64(14_600); sent < 2*mib; sent *= 2 {
+				legs = append(legs, leg{599 * time.Millisecond, 0}, atOnce(sent))
+			}
+			return w.read(w.in(r), 2*mib, legs...)
+		}},
+		{"a client whose handler takes its time", func(w *world, r *Route) *reading {
+			a := w.read(w.in(r), 0, leg{500 * time.Millisecond, 0}, leg{500 * time.Millisecond, 100 * kib})
+			time.Sleep(time.Second)
 			a.t.WaitEnd(1)
-			time.Sleep(time.Hour) // the app's own time, not the client's
-			return w.read(a.t, kib)
+			time.Sleep(time.Hour) // the app's own, not the client's
+			return w.read(a.t, 101*kib)
 		}},
 		{"a response that does not wait", func(w *world, r *Route) *reading {
 			a := w.read(w.in(r), kib)
@@ -160,22 +192,170 @@ func TestAClientIsGivenTimeToShowHowItReads(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, r := slowWorld(t)
 		for _, tt := range []struct {
+			name  string
+			first []leg
 			rate  int64
 			vague bool
 			time  time.Duration
-		}{{10 * kib, false, readsFor}, {0, false, stopsFor}, {0, true, readsFor}} {
-			a, b := w.read(w.in(r), tt.rate), w.in(r)
+		}{
+			{"it has stopped", nil, 0, false, stopsFor},
+			{"perhaps it has stopped", nil, 0, true, readsFor},
+			{"half as fast as it should be", []leg{atOnce(beginning)}, 50 * kib, false, 2 * stopsFor},
+			{"the same, where that is not known at once", []leg{atOnce(beginning)}, 50 * kib, true, 2 * readsFor},
+			{"its connection begins", nil, 20 * kib, false, readsFor * 5 / 4},
+			{"its kernel has taken much at first", []leg{atOnce(6 * mib)}, 50 * kib, false, 2 * stopsFor},
+			{"it has read fast for long", []leg{{time.Minute, 200 * kib}}, 50 * kib, false, time.Minute + 2*stopsFor},
+			{"it has paused and not made up for it", []leg{atOnce(beginning), {900 * time.Millisecond, 0}, {800 * time.Millisecond, 150 * kib}}, 50 * kib, false,
+				3 * time.Second},
+		} {
+			a, b := w.read(w.in(r), tt.rate, tt.first...), w.in(r)
 			a.vague = tt.vague
 			v := w.visit(background, r)
 			time.Sleep(tt.time - time.Millisecond)
-			want(t, "at first", map[*reading]bool{a: false})
+			want(t, tt.name+", at first", map[*reading]bool{a: false})
 			time.Sleep(2 * looksEvery)
-			want(t, "then", map[*reading]bool{a: true})
+			want(t, tt.name+", then", map[*reading]bool{a: true})
 			a.end()
 			v.mustBeIn("it has left").Abandon()
 			b.Abandon()
 		}
 	})
+}
+
+// Nobody looks while nobody waits.
+func TestAClientThatHasBecomeSlowIsNotedBeforeLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, r := slowWorld(t)
+		a, b := w.read(w.in(r), 50*kib, atOnce(6*mib)), w.in(r)
+		time.Sleep(time.Minute)
+		v := w.visit(background, r)
+		want(t, "all in all it is on time", map[*reading]bool{a: false})
+		time.Sleep(2*stopsFor + 2*looksEvery)
+		want(t, "for some time it has not been", map[*reading]bool{a: true})
+		a.end()
+		v.mustBeIn("it has left").Abandon()
+		b.Abandon()
+	})
+}
+
+// crowd are clients in a closed loop, as in examples/starvation: a response
+// takes 10 ms to be made, and then as long as its client reads.
+type crowd struct {
+	w                     *world
+	r                     *Route
+	end                   time.Time
+	done                  sync.WaitGroup
+	fast, slow, cut, shed atomic.Int64 // responses that came to an end, and those that did not
+}
+
+const crowdWeight = 18 * mib
+
+func newCrowd(t *testing.T, lasts time.Duration) *crowd {
+	w := newWorld(t, func(c *Config) {
+		c.Budget, c.WorkingSet, c.MaxWaiting, c.MaxWait = 256*mib, 48*mib, 1000, 15*time.Second
+		c.MinReadRate, c.ReadsFor, c.StopsFor = mib, readsFor, stopsFor
+	})
+	return &crowd{w: w, r: w.known("r", crowdWeight), end: time.Now().Add(lasts)}
+}
+
+// clients come, whose kernels take so much at once, and which then take bytes at
+// every tick.
+func (c *crowd) clients(n int, atOnce int64, tick time.Duration, bytes int64, ended *atomic.Int64) {
+	for range n {
+		c.done.Go(func() {
+			var taken atomic.Int64 // of its connection
+			keepsUp := false
+			for time.Now().Before(c.end) {
+				a, err := c.w.Enter(background, c.r, keepsUp)
+				if err != nil {
+					c.shed.Add(1)
+					time.Sleep(time.Second)
+					continue
+				}
+				cut := make(chan struct{})
+				a.WaitsFor(func() (int64, bool) { return taken.Load(), true }, func() { close(cut) })
+				time.Sleep(10 * time.Millisecond)
+				a.Built(crowdWeight)
+				a.WaitBegin(1)
+				taken.Add(atOnce)
+				left, wasCut := crowdWeight-atOnce, false
+				for left > 0 && !wasCut && time.Now().Before(c.end) {
+					select {
+					case <-cut:
+						wasCut = true
+					case <-time.After(tick):
+						taken.Add(bytes)
+						left -= bytes
+					}
+				}
+				a.WaitEnd(1)
+				switch {
+				case wasCut:
+					a.Abandon()
+					keepsUp = false // on another connection
+					c.cut.Add(1)
+				case left > 0:
+					a.Abandon()
+				default:
+					a.Leave(crowdWeight, crowdWeight)
+					keepsUp, _ = a.KeptUp()
+					ended.Add(1)
+				}
+			}
+		})
+	}
+}
+
+// Who is let in is a matter of chance. With 48 fast clients it happens once in
+// 10,000 times that so many slow ones come before as may be cut.
+func TestFastClientsGetOnBesideACrowdOfSlowOnes(t *testing.T) {
+	const lasts = 30 * time.Second
+	serve := func(name string, others func(*crowd)) (fast int64) {
+		synctest.Test(t, func(t *testing.T) {
+			c := newCrowd(t, lasts)
+			others(c)
+			synctest.Wait() // they come first
+			c.clients(48, 0, time.Millisecond, crowdWeight, &c.fast)
+			c.done.Wait()
+			fast = c.fast.Load()
+			t.Logf("%s: %d fast responses, %d slow ones, %d cut, %d shed", name, fast, c.slow.Load(), c.cut.Load(), c.shed.Load())
+		})
+		return fast
+	}
+	stalled := func(c *crowd, n int) { c.clients(n, 0, lasts, 0, &c.slow) }
+	slow := func(c *crowd, n int, atOnce int64) {
+		c.clients(n, atOnce, 100*time.Millisecond, 50_000, &c.slow)
+	}
+	alone := serve("alone", func(*crowd) {})
+	for name, others := range map[string]func(*crowd){
+		"beside 100 that stall and 100 that are slow": func(c *crowd) { stalled(c, 100); slow(c, 100, 0) },
+		"beside 200 that are slow":                    func(c *crowd) { slow(c, 200, 0) },
+		"beside 200 whose kernels take 6 MiB at once": func(c *crowd) { slow(c, 200, 6*mib) },
+	} {
+		if n := serve(name, others); n*2 < alone {
+			t.Errorf("%s, %d responses to fast clients in %v; alone it is %d", name, n, lasts, alone)
+		}
+	}
+}
+
+func TestACrowdOfSlowClientsComesToTheEnd(t *testing.T) {
+	for name, atOnce := range map[string]int64{"at a steady rate": 0, "with kernels that take 6 MiB at once": 6 * mib} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				c := newCrowd(t, 5*time.Minute)
+				c.clients(100, atOnce, 100*time.Millisecond, 50_000, &c.slow)
+				c.done.Wait()
+				ended, cut := c.slow.Load(), c.cut.Load()
+				// At 0.5 MB/s a response takes 38 s, and the budget is one for 14.
+				if least := int64(14 * 5); ended < least {
+					t.Errorf("%d responses came to the end in five minutes, want %d at least", ended, least)
+				}
+				if most := maxCredit + ended/slowPerCredit; cut > most {
+					t.Errorf("%d were cut and %d came to the end, want %d cut at the most", cut, ended, most)
+				}
+			})
+		})
+	}
 }
 
 func TestWhereAllAreSlowMostMayFinish(t *testing.T) {
@@ -386,6 +566,26 @@ func TestRoomIsLeftToClientsKnownToBeFast(t *testing.T) {
 			}
 			a.end()
 		}
+	})
+}
+
+// Nobody knows yet how they are going to be read.
+func TestResponsesInTheMakingDoNotUseRoomThatIsLeftToFastClients(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, _ := slowWorld(t)
+		w.procs.Store(1) // a working set of 40 MiB
+		r := w.known("r20", 20*mib)
+		time.Sleep(time.Second)
+		w.visitFast(r).mustBeIn("there is room").Abandon()
+		a, b := w.read(w.in(r), mib), w.read(w.in(r), mib)
+		made := w.in(r)
+		v := w.visit(background, r)
+		v.mustWait("60 MiB of 100 are used by those who are not known")
+		w.visitFast(r).mustBeIn("the rest is left to fast ones").Abandon()
+		made.Abandon()
+		v.mustBeIn("one of the others has left").Abandon()
+		a.end()
+		b.end()
 	})
 }
 

@@ -52,8 +52,8 @@ var floodCases = func() (all []floodCase) {
 }()
 
 // slowCases are sixteen fast clients alone, and beside a hundred that read 0.5
-// MB/s and a hundred that never read, from the beginning. It takes five seconds
-// to know who reads slowly, and those count.
+// MB/s and a hundred that never read, from the beginning. It takes seconds to
+// know who reads slowly, and those count.
 var slowCases = func() (all []floodCase) {
 	for _, server := range []string{"guarded", "stream"} {
 		all = append(all,
