@@ -283,6 +283,8 @@ func (e *Encoder) count(n int64, err error) {
 // filled on the way. The last segment stays open.
 func (e *Encoder) onPool(ctx context.Context, j *job, s *sink) error {
 	e.stats.pooled.Add(1)
+	// The first quantum is over, and a worker that is woken gets its turn next.
+	runtime.Gosched()
 	j.wake = make(chan struct{}, 1)
 	j.cursor.onCaller = false
 	if ctx.Err() != nil {

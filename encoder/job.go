@@ -110,7 +110,8 @@ func (j *job) begin() {
 	}
 	if j.whole != nil {
 		j.openPiece(j.pieceSize())
-		j.mapAhead(len(j.first.buf))
+		j.whole.old, j.first = j.first, nil
+		return
 	}
 	j.open.buf = append(j.open.buf, j.first.buf...)
 	j.first.free()

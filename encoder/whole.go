@@ -7,7 +7,8 @@ import "github.com/bytedance/gopkg/lang/dirtmake"
 // not fit goes on in a longer piece, once that has what is there already. Such
 // moves take their turns as encoding does.
 type whole struct {
-	old      *segment // what is left to move into the open piece, if anything
+	old      *segment // what is to be moved into the open piece, if anything
+	at       int      // how much of that has been
 	mapped   int      // how much of the open piece is
 	complete bool     // the value is, and only the move is left
 }
@@ -20,7 +21,7 @@ const (
 	// moved is how much is moved in a turn.
 	moved = populateStep
 	// populateStep is how much is mapped at a time: 0.3 ms where a page takes 9 µs.
-	populateStep = 128 << 10
+	populateStep = 64 << 10
 	// minPage is the smallest of all pages.
 	minPage = 4 << 10
 )
@@ -89,12 +90,13 @@ func (j *job) extend() (complete bool, err error) {
 
 // move copies some of the old piece into the open one.
 func (j *job) move() {
-	old := j.whole.old
-	n := min(moved, len(old.buf))
+	m := j.whole
+	rest := m.old.buf[m.at:]
+	n := min(moved, len(rest))
 	j.mapAhead(n)
-	j.open.buf = append(j.open.buf, old.buf[:n]...)
-	if old.buf = old.buf[n:]; len(old.buf) == 0 {
-		old.free()
-		j.whole.old = nil
+	j.open.buf = append(j.open.buf, rest[:n]...)
+	if m.at += n; n == len(rest) {
+		m.old.free()
+		m.old, m.at = nil, 0
 	}
 }
