@@ -93,7 +93,12 @@ const (
 // complete. On errCallsUser everything before the user's code was appended;
 // after any other error dst holds nothing of use.
 func (c *cursor) next(dst []byte) (_ []byte, done bool, err error) {
-	c.limit = len(dst) + c.quantum
+	return c.part(dst, c.quantum)
+}
+
+// part is next for another quantum.
+func (c *cursor) part(dst []byte, quantum int) (_ []byte, done bool, err error) {
+	c.limit = len(dst) + quantum
 	c.err = nil
 	if !c.started {
 		c.started = true

@@ -2,4 +2,4 @@
 
 package encoder
 
-func populate(b []byte) int { return len(b) }
+func populate(b []byte) (n int, fresh bool) { return len(b), false }

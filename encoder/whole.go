@@ -10,6 +10,7 @@ type whole struct {
 	old      *segment // what is to be moved into the open piece, if anything
 	at       int      // how much of that has been
 	mapped   int      // how much of the open piece is
+	fresh    bool     // the last of that was not mapped before
 	complete bool     // the value is, and only the move is left
 }
 
@@ -20,7 +21,7 @@ const (
 	headroom = 16
 	// moved is how much is moved in a turn.
 	moved = populateStep
-	// populateStep is how much is mapped at a time: 0.3 ms where a page takes 9 µs.
+	// populateStep is how much is mapped at a time: 0.15 ms where a page takes 9 µs.
 	populateStep = 64 << 10
 	// minPage is the smallest of all pages.
 	minPage = 4 << 10
@@ -43,7 +44,7 @@ func (j *job) pieceSize() int {
 // the encoding.
 func (j *job) openPiece(size int) {
 	j.open.buf = dirtmake.Bytes(0, size)
-	j.whole.mapped = 0
+	j.whole.mapped, j.whole.fresh = 0, false
 	j.open.book()
 }
 
@@ -58,8 +59,20 @@ func (j *job) replace(size int) {
 func (j *job) mapAhead(n int) {
 	b := j.open.buf
 	for m := &j.whole.mapped; *m < min(len(b)+n, cap(b)); {
-		*m += populate(b[*m:cap(b)])
+		var n int
+		n, j.whole.fresh = populate(b[*m:cap(b)])
+		*m += n
 	}
+}
+
+// wholeQuantum is how much is encoded in a turn. Memory that was not mapped takes
+// as long as the encoding, and once more when it is written to for the first time
+// if the host of a virtual machine has page tables of its own: 5 µs a page.
+func (j *job) wholeQuantum() int {
+	if j.whole.fresh {
+		return (j.cursor.quantum + 1) / 2
+	}
+	return j.cursor.quantum
 }
 
 // extend is advance for a whole output.
@@ -76,7 +89,7 @@ func (j *job) extend() (complete bool, err error) {
 	}
 	j.mapAhead(n)
 	before := len(j.open.buf)
-	j.open.buf, complete, err = j.cursor.next(j.open.buf)
+	j.open.buf, complete, err = j.cursor.part(j.open.buf, j.wholeQuantum())
 	j.written += len(j.open.buf) - before
 	j.open.book()
 	if complete && cap(j.open.buf) > 2*j.written+4*j.cursor.quantum {
