@@ -171,7 +171,7 @@ func (e *Encoder) gather(ctx context.Context, v any, f format, rest func(context
 	if err := rest(ctx, j, nil); err != nil {
 		return nil, err
 	}
-	return j.last().give(), nil
+	return j.result(), nil
 }
 
 // Encode writes v as JSON to w, without the newline that json.Encoder adds,

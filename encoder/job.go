@@ -109,8 +109,7 @@ func (j *job) begin() {
 		return
 	}
 	if j.whole != nil {
-		j.openPiece(j.pieceSize())
-		j.whole.old, j.first = j.first, nil
+		j.beginWhole()
 		return
 	}
 	j.open.buf = append(j.open.buf, j.first.buf...)

@@ -47,9 +47,13 @@ func TestPopulateMapsWhatIsNotThere(t *testing.T) {
 			for i := c.first; i < c.last; i++ {
 				m[i*page+7] = 42
 			}
+			fresh := false
 			for n := c.from; n < c.to; {
-				done, _ := populate(m[n:c.to])
-				n += done
+				done, some := populate(m[n:c.to])
+				n, fresh = n+done, fresh || some
+			}
+			if want := c.last-c.first < 64; fresh != want && !unpopulated.Load() {
+				t.Errorf("fresh: %t, want %t", fresh, want)
 			}
 			if unpopulated.Load() {
 				t.Skip("this kernel cannot")

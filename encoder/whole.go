@@ -1,11 +1,18 @@
 package encoder
 
-import "github.com/bytedance/gopkg/lang/dirtmake"
+import (
+	"bytes"
+
+	"github.com/bytedance/gopkg/lang/dirtmake"
+)
 
 // whole is output on its way to being one slice, of any length. It is encoded
 // into a piece of memory as long as the output is expected to become. What does
 // not fit goes on in a longer piece, once that has what is there already. Such
 // moves take their turns as encoding does.
+//
+// What is expected to be short goes on where it began, in memory that is kept, and
+// is copied once it is complete.
 type whole struct {
 	old      *segment // what is to be moved into the open piece, if anything
 	at       int      // how much of that has been
@@ -38,6 +45,34 @@ func (j *job) pieceSize() int {
 		return j.expected()
 	}
 	return min(max(2*j.written, (j.written+ahead)/sure), max(2*j.written, farthest)) + 2*j.cursor.quantum
+}
+
+// beginWhole takes what the first quantum became.
+func (j *job) beginWhole() {
+	if j.small() {
+		j.open.free()
+		j.open = j.first
+		j.whole.mapped = cap(j.open.buf)
+	} else {
+		j.openPiece(j.pieceSize())
+		j.whole.old = j.first
+	}
+	j.first = nil
+}
+
+// small reports whether the whole output is expected to be. To copy as much takes
+// a tenth of what encoding it does; room for what an estimate may miss would be
+// most of a piece.
+func (j *job) small() bool { return j.written+j.rest <= 2*j.cursor.quantum }
+
+// result takes the whole output.
+func (j *job) result() []byte {
+	s := j.last()
+	if s.home == j.segments {
+		return s.give()
+	}
+	defer s.free()
+	return bytes.Clone(s.buf)
 }
 
 // openPiece begins a piece. It is not cleared: that would cost as much as half of
@@ -81,7 +116,9 @@ func (j *job) extend() (complete bool, err error) {
 	n := j.cursor.quantum + j.cursor.quantum/2
 	if b := j.open.buf; j.whole.old == nil && cap(b)-len(b) < n {
 		j.reckon()
-		j.replace(j.pieceSize())
+		if j.open.home == j.segments || !j.small() {
+			j.replace(j.pieceSize())
+		}
 	}
 	if j.whole.old != nil {
 		j.move()

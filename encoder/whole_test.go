@@ -101,6 +101,44 @@ func TestMovesTakeTurns(t *testing.T) {
 	}
 }
 
+// TestShortResultsAreTheCallers has results that were encoded in memory that is
+// kept: they take their length of memory, and nobody writes to them afterwards.
+func TestShortResultsAreTheCallers(t *testing.T) {
+	e := made(t, WithWorkers(1))
+	list := func(n int, c string) []string {
+		v := make([]string, n)
+		for i := range v {
+			v[i] = strings.Repeat(c, 90)
+		}
+		return v
+	}
+	all := DefaultQuantum/100 + 100 // elements; somewhat more than a quantum
+	for name, v := range map[string]any{
+		"as expected":          list(all, "a"),
+		"longer than expected": append(list(all, "b"), strings.Repeat("<", 20*DefaultQuantum)),
+	} {
+		for _, way := range ways[:2] {
+			want := marshal(t, v)
+			b, err := way.encode(t.Context(), e, v)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, c := range []string{"c", "d"} {
+				if _, err := way.encode(t.Context(), e, list(all, c)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			wantOutput(t, name+", "+way.name, b, want)
+			if most := len(b) + len(b)/4; name == "as expected" && cap(b) > most {
+				t.Errorf("%s: room for %d bytes of %d, want at most %d", way.name, cap(b), len(b), most)
+			}
+			if held := e.Stats().Held; held != 0 {
+				t.Errorf("%s, %s: %d bytes on the ledger afterwards", name, way.name, held)
+			}
+		}
+	}
+}
+
 // wantNoMoreThan looks at the memory that b takes.
 func wantNoMoreThan(t *testing.T, name string, b []byte) {
 	t.Helper()
