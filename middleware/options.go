@@ -165,8 +165,8 @@ func WithQueue(requests int, wait time.Duration) Option {
 //     took early counts for nothing later, and one that pauses for less than a
 //     second is on time again when it has made up for it. A client at half the rate
 //     is late by a second after two. Those above a 64th of it are cut only as long
-//     as faster clients are served meanwhile, 32 in advance: where all are slow,
-//     four in five come to the end.
+//     as faster clients are served meanwhile, three budgets full of them in
+//     advance: where all are slow, four in five come to the end.
 //
 // A client that has taken a large response at this rate or faster is known to be
 // fast for as long as it keeps the connection. While such clients come, 48 MiB

@@ -70,8 +70,7 @@ type Gate struct {
 	passed      int64 // the last route's, before it was let in
 
 	readers  map[*Ticket]struct{} // that wait for their clients, if those can be cut
-	credit   int                  // how many may be
-	slowOnes int                  // that have taken all of a response
+	credit   int64                // how much of what they hold may be
 	leaving  int64                // bytes of those that were cut and have not gone yet
 	cutAt    int64                // when the last one was
 	lookedAt int64                // when it was last looked whom to cut
@@ -105,7 +104,7 @@ func New(cfg Config) *Gate {
 	if cfg.NearlyDone == nil {
 		cfg.NearlyDone = func() int { return 0 }
 	}
-	return &Gate{cfg: cfg, event: make(chan struct{}, 1), readers: map[*Ticket]struct{}{}, credit: maxCredit}
+	return &Gate{cfg: cfg, event: make(chan struct{}, 1), readers: map[*Ticket]struct{}{}, credit: maxCredit * cfg.Budget}
 }
 
 // Route returns what is known of a route. Routes are few; names must not come
@@ -260,6 +259,7 @@ func (t *Ticket) Built(pooled int64) {
 	allocated := g.cfg.allocated()
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	t.reader.began, t.reader.due = t.reader.over, t.reader.over
 	share := t.rivals + g.building
 	g.known(t)
 	if t.left {
@@ -589,11 +589,11 @@ func (g *Gate) keep() {
 			g.mu.Unlock()
 			return
 		}
-		v := g.next(s)
+		v, memory := g.next(s)
 		g.asleep = v >= full
 		sleep := unknownFor // what was unknown may be forgotten then
 		var cut []*Ticket
-		if v == spent {
+		if memory {
 			if cut = g.toCut(s.procs); len(g.readers) > 0 {
 				sleep = looksEvery // clients turn out slow
 			}
@@ -603,10 +603,12 @@ func (g *Gate) keep() {
 			t.reader.cut() // its leaving is the event
 		}
 		if v >= full {
+			begin := g.cfg.nanoseconds()
 			select {
 			case <-g.event:
 			case <-time.After(sleep):
 			}
+			g.stoodStill(g.cfg.nanoseconds() - begin - int64(sleep))
 		} else {
 			runtime.Gosched()
 		}
@@ -616,13 +618,15 @@ func (g *Gate) keep() {
 // next lets in the waiter whose turn it is, if there is room for it: of all
 // routes that have room the one that has been let in for the fewest bytes so
 // far, so that a cheap route does not queue behind an expensive one. Room that
-// cuts have made is for anybody.
-func (g *Gate) next(s signals) verdict {
+// cuts have made is for anybody. It returns the best of their verdicts, and whether
+// the budget is in the way of one.
+func (g *Gate) next(s signals) (v verdict, memory bool) {
 	best := spent
 	var r *Route
 	onlyFast := false
 	for _, q := range g.queued {
 		v, needed := g.room(q, s, false), false
+		memory = memory || v == spent
 		if v != roomy && q.fast > 0 {
 			v, needed = g.room(q, s, true), true
 		}
@@ -632,7 +636,7 @@ func (g *Gate) next(s signals) verdict {
 		}
 	}
 	if r == nil {
-		return best
+		return best, memory
 	}
 	now := g.cfg.nanoseconds()
 	w, _ := g.ends(r, now, onlyFast)
@@ -652,7 +656,7 @@ func (g *Gate) next(s signals) verdict {
 	g.passed = max(g.passed, r.passed)
 	r.passed += r.weight() + lightWeight
 	w.ready <- g.admit(r, s, w.fast)
-	return roomy
+	return roomy, memory
 }
 
 // ends returns the waiter of a route whose turn comes first, and the one whose

@@ -107,7 +107,7 @@ func TestLimitsHoldUnderARandomLoad(t *testing.T) {
 			{"more is worked on than is held", w.working > w.ledger},
 			{"somebody waits and nobody keeps", w.waiting > 0 && !w.keeping},
 			{"more are read than there are", len(w.readers) > w.inFlight},
-			{"more were cut than may be", w.credit < 0 || w.credit > maxCredit},
+			{"more were cut than may be", w.credit < -heaviest || w.credit > maxCredit*w.cfg.Budget},
 		} {
 			if bad.is {
 				t.Errorf("%s: %+v, working %d", bad.what,

@@ -875,7 +875,7 @@ func TestARouteThatWasAwayHasSavedNothingUp(t *testing.T) {
 	}
 	take := func() *Route {
 		before := len(a.waiters)
-		if v := w.next(signals{procs: 1000}); v != roomy {
+		if v, _ := w.next(signals{procs: 1000}); v != roomy {
 			t.Fatalf("verdict %d, want room", v)
 		}
 		w.inFlight, w.heavies, w.building, w.working, w.lent, w.ledger = 0, 0, 0, 0, 0, 0
@@ -912,7 +912,8 @@ func TestANewcomerDoesNotOvertakeForAnotherOnesOldRights(t *testing.T) {
 		w.enqueue(&waiter{ready: make(chan *Ticket, 1), route: r})
 	}
 	next := func(inFlight int, working int64) {
-		if w.inFlight, w.working = inFlight, working; w.next(signals{procs: 1}) != roomy {
+		w.inFlight, w.working = inFlight, working
+		if v, _ := w.next(signals{procs: 1}); v != roomy {
 			t.Fatal("no room")
 		}
 	}

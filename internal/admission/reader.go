@@ -13,13 +13,17 @@ type reader struct {
 	taken func() (bytes int64, exact bool) // that it has taken and sent; nil if nobody knows
 	cut   func()                           // breaks its connection if the request still waits
 
-	waited, moved int64 // in all waits that are over: nanoseconds, and bytes moved meanwhile
-	since, from   int64 // of the one that goes on: when it began, and taken at that time
-	seen, seenAt  int64 // taken when it was last looked at, and when that was another number than before; since it waits
+	over         progress // in all waits that are, and what has moved between them
+	since, from  int64    // of the one that goes on: when it began, and taken at that time
+	seen, seenAt int64    // taken when it was last looked at, and when that was another number than before; since it waits
 
-	dueWaited, dueMoved int64 // of all waits, when it was last seen on time
-	exact               bool  // what taken said last
+	began, due progress // in all waits, when its response began, and when it was last seen on time
+	exact      bool     // what taken said last
 }
+
+// progress is for how many nanoseconds a client has been waited for, and how many
+// bytes it has moved.
+type progress struct{ waited, moved int64 }
 
 // late is how many bytes a client is short of what it should have moved since it
 // was last on time, and how many a second it has moved since then. What it was
@@ -27,27 +31,30 @@ type reader struct {
 // as late as another when it stops reading, and one that has paused is on time
 // again when it has made up for it. What it was late while its connection began
 // does not count either.
-func (g *Gate) late(r *reader, waited, moved int64) (bytes float64, rate int64) {
-	seconds := time.Duration(waited - r.dueWaited).Seconds()
-	bytes = seconds*float64(g.cfg.MinReadRate) - float64(moved-r.dueMoved)
-	began := r.dueMoved < beginning && moved >= beginning && waited < int64(g.cfg.ReadsFor)
+func (g *Gate) late(r *reader, now progress) (bytes float64, rate int64) {
+	seconds := time.Duration(now.waited - r.due.waited).Seconds()
+	bytes = seconds*float64(g.cfg.MinReadRate) - float64(now.moved-r.due.moved)
+	began := r.begins(r.due) && !r.begins(now) && now.waited-r.began.waited < int64(g.cfg.ReadsFor)
 	if bytes <= 0 || began {
-		r.dueWaited, r.dueMoved = waited, moved
+		r.due = now
 		return 0, g.cfg.MinReadRate
 	}
-	return bytes, int64(float64(moved-r.dueMoved) / seconds)
+	return bytes, int64(float64(now.moved-r.due.moved) / seconds)
 }
 
+// begins reports whether its connection may have been at its beginning yet.
+func (r *reader) begins(then progress) bool { return then.moved-r.began.moved < beginning }
+
 const (
-	// maxCredit is how many clients may be cut for being slow before a faster one
-	// has been served. Where one in thirteen is fast, those who held a budget of
-	// thirteen responses and so many after them are all slow once in thirty
-	// times; after sixteen it is once in ten.
-	maxCredit = 32
-	// slowPerCredit is how many slow clients have to come to an end for one more
-	// to be cut. Where all are slow that wastes a fifth of what they take at the
-	// most, and a fast client, of which nobody knows while it waits, gets in some
-	// time.
+	// maxCredit is how many budgets full of clients may be cut for being slow
+	// before a faster one has been served. Where a budget holds thirteen responses
+	// and one client in thirteen is fast, those who held it and so many after them
+	// are all slow once in sixty times; after one budget it is once in eight.
+	maxCredit = 3
+	// slowPerCredit is how much slow clients have to come to the end of for as much
+	// to be cut again. Where all are slow that wastes a fifth of what they take at
+	// the most, and a fast client, of which nobody knows while it waits, gets in
+	// some time.
 	slowPerCredit = 4
 	// crawls is the part of MinReadRate below which a client is so slow that it
 	// matters to nobody whether it would have come to an end: what others wait
@@ -82,15 +89,24 @@ func (g *Gate) waits(t *Ticket, begins bool) {
 	case begins:
 		g.readers[t] = struct{}{}
 		r.since = g.cfg.nanoseconds()
-		r.from, _ = r.taken()
+		taken, _ := r.taken()
+		if r.over.waited > 0 {
+			r.over.moved += taken - r.from
+		}
+		r.from = taken
+		if t.wasCut { // too late, and it goes on
+			t.wasCut = false
+			g.leaving -= t.weight
+		}
 		r.seenAt = 0
 	default:
 		delete(g.readers, t)
-		r.waited += g.cfg.nanoseconds() - r.since
+		r.over.waited += g.cfg.nanoseconds() - r.since
 		taken, exact := r.taken()
-		r.moved += taken - r.from
+		r.over.moved += taken - r.from
+		r.from = taken
 		r.exact = exact
-		g.late(r, r.waited, r.moved)
+		g.late(r, r.over)
 	}
 }
 
@@ -109,7 +125,7 @@ const (
 // moved since it was last on time.
 func (g *Gate) pace(t *Ticket) (p pace, rate int64) {
 	r := &t.reader
-	waited, moved := r.waited, r.moved
+	sum := r.over
 	_, waits := g.readers[t]
 	now := g.cfg.nanoseconds()
 	if waits {
@@ -118,17 +134,17 @@ func (g *Gate) pace(t *Ticket) (p pace, rate int64) {
 		if taken != r.seen || r.seenAt == 0 {
 			r.seen, r.seenAt = taken, now
 		}
-		waited += now - r.since
-		moved += taken - r.from
+		sum.waited += now - r.since
+		sum.moved += taken - r.from
 	}
 	stopsFor, lateBy := g.cfg.StopsFor, g.cfg.StopsFor
 	if !r.exact {
 		stopsFor = g.cfg.ReadsFor
 	}
-	if !r.exact || moved < beginning {
+	if !r.exact || r.begins(r.due) {
 		lateBy = g.cfg.ReadsFor
 	}
-	late, rate := g.late(r, waited, moved)
+	late, rate := g.late(r, sum)
 	switch {
 	case waits && now-r.seenAt >= int64(stopsFor):
 		return stopped, 0
@@ -146,9 +162,9 @@ func (g *Gate) pace(t *Ticket) (p pace, rate int64) {
 // So many are cut as hold what those who wait are going to hold, the slowest
 // first. What has been cut before counts until it has left, or has had time to.
 //
-// Each cut of a client that is only slow has to be paid for by a response that
-// a faster client has taken since, or by several that slow ones have: where all
-// are slow, those who come in would be no better than those who were cut, and
+// What is cut of clients that are only slow has to be paid for by as much that
+// faster clients have taken since, or several times as much that slow ones have:
+// where all are slow, those who come in would be no better than those who were cut, and
 // nobody would ever get to the end of a response. Those that have stopped would
 // not get there anyway.
 func (g *Gate) toCut(procs int) (cut []*Ticket) {
@@ -184,10 +200,10 @@ func (g *Gate) toCut(procs int) (cut []*Ticket) {
 			break
 		}
 		if c.pace == slow {
-			if g.credit == 0 {
+			if g.credit <= 0 {
 				continue
 			}
-			g.credit--
+			g.credit -= c.t.weight
 		}
 		delete(g.readers, c.t)
 		c.t.wasCut = true
@@ -200,25 +216,41 @@ func (g *Gate) toCut(procs int) (cut []*Ticket) {
 	return cut
 }
 
+// stoodStill says that the keeper has slept longer than it meant to, by so many
+// nanoseconds. If that is long, the process stood still (SIGSTOP, a frozen cgroup),
+// and it is not the clients who were late.
+func (g *Gate) stoodStill(by int64) {
+	if by < int64(looksEvery) {
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for t := range g.readers {
+		r := &t.reader
+		r.since += by
+		if r.seenAt > 0 {
+			r.seenAt += by
+		}
+	}
+}
+
 // served earns the credit of a client that was not slow, and tells how it kept
 // up in the end.
 func (g *Gate) served(t *Ticket) pace {
-	p, _ := g.pace(t)
-	switch {
-	case t.reader.taken == nil:
+	if t.reader.taken == nil {
 		return unpaced
-	case p != fair:
-		if g.slowOnes++; g.slowOnes%slowPerCredit == 0 {
-			g.credit = min(g.credit+1, maxCredit)
-		}
-		return p
 	}
-	g.credit = min(g.credit+1, maxCredit)
+	p, _ := g.pace(t)
 	r := &t.reader
-	if float64(r.moved) >= float64(r.waited)/float64(time.Second)*float64(g.cfg.MinReadRate) {
-		return quick
+	if p == fair && float64(r.over.moved) >= float64(r.over.waited)/float64(time.Second)*float64(g.cfg.MinReadRate) {
+		p = quick
 	}
-	return fair
+	earned := t.weight
+	if p != quick {
+		earned /= slowPerCredit
+	}
+	g.credit = min(g.credit+earned, maxCredit*g.cfg.Budget)
+	return p
 }
 
 // fastFor is for how long after a client has come that is known to be fast

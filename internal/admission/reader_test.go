@@ -1,6 +1,7 @@
 package admission
 
 import (
+	"context"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -243,6 +244,7 @@ func TestAClientThatHasBecomeSlowIsNotedBeforeLong(t *testing.T) {
 type crowd struct {
 	w                     *world
 	r                     *Route
+	size                  int64 // of a response
 	end                   time.Time
 	done                  sync.WaitGroup
 	fast, slow, cut, shed atomic.Int64 // responses that came to an end, and those that did not
@@ -255,7 +257,7 @@ func newCrowd(t *testing.T, lasts time.Duration) *crowd {
 		c.Budget, c.WorkingSet, c.MaxWaiting, c.MaxWait = 256*mib, 48*mib, 1000, 15*time.Second
 		c.MinReadRate, c.ReadsFor, c.StopsFor = mib, readsFor, stopsFor
 	})
-	return &crowd{w: w, r: w.known("r", crowdWeight), end: time.Now().Add(lasts)}
+	return &crowd{w: w, r: w.known("r", crowdWeight), size: crowdWeight, end: time.Now().Add(lasts)}
 }
 
 // clients come, whose kernels take so much at once, and which then take bytes at
@@ -275,10 +277,10 @@ func (c *crowd) clients(n int, atOnce int64, tick time.Duration, bytes int64, en
 				cut := make(chan struct{})
 				a.WaitsFor(func() (int64, bool) { return taken.Load(), true }, func() { close(cut) })
 				time.Sleep(10 * time.Millisecond)
-				a.Built(crowdWeight)
+				a.Built(c.size)
 				a.WaitBegin(1)
 				taken.Add(atOnce)
-				left, wasCut := crowdWeight-atOnce, false
+				left, wasCut := c.size-atOnce, false
 				for left > 0 && !wasCut && time.Now().Before(c.end) {
 					select {
 					case <-cut:
@@ -297,7 +299,7 @@ func (c *crowd) clients(n int, atOnce int64, tick time.Duration, bytes int64, en
 				case left > 0:
 					a.Abandon()
 				default:
-					a.Leave(crowdWeight, crowdWeight)
+					a.Leave(c.size, c.size)
 					keepsUp, _ = a.KeptUp()
 					ended.Add(1)
 				}
@@ -350,7 +352,7 @@ func TestACrowdOfSlowClientsComesToTheEnd(t *testing.T) {
 				if least := int64(14 * 5); ended < least {
 					t.Errorf("%d responses came to the end in five minutes, want %d at least", ended, least)
 				}
-				if most := maxCredit + ended/slowPerCredit; cut > most {
+				if most := (maxCredit*c.w.cfg.Budget+ended*crowdWeight/slowPerCredit)/crowdWeight + 1; cut > most {
 					t.Errorf("%d were cut and %d came to the end, want %d cut at the most", cut, ended, most)
 				}
 			})
@@ -362,6 +364,7 @@ func TestWhereAllAreSlowMostMayFinish(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w, r := slowWorld(t)
 		b := w.in(r)
+		credit, weight := maxCredit*w.cfg.Budget, r.weight()
 		serve := func(rate int64) (cut bool) {
 			a := w.read(w.in(r), rate)
 			v := w.visit(background, r)
@@ -371,37 +374,55 @@ func TestWhereAllAreSlowMostMayFinish(t *testing.T) {
 			v.mustBeIn("another one has left").Abandon()
 			return a.cut.Load()
 		}
-		for i := range maxCredit {
-			if !serve(10 * kib) {
-				t.Fatalf("client %d was not cut", i)
+		slowOnes := func(n int) (cut int) {
+			for i := range n {
+				got := serve(10 * kib)
+				if want := credit > 0; got != want {
+					t.Fatalf("client %d of %d: cut is %v, want %v", i, n, got, want)
+				}
+				if got {
+					credit -= weight
+					cut++
+				} else {
+					credit += weight / slowPerCredit
+				}
 			}
+			return cut
 		}
-		if serve(10 * kib) {
-			t.Error("one more was cut, though none of them was fast")
+		// A budget is two of them and some.
+		if n := slowOnes(20); n < 2*maxCredit || n == 20 {
+			t.Errorf("%d of 20 were cut", n)
 		}
-		for range slowPerCredit - 1 {
-			if serve(10 * kib) {
-				t.Error("one more was cut before so many had ended")
+		for range 2 {
+			if serve(mib) {
+				t.Error("a fast one was cut")
 			}
+			credit += weight
 		}
-		if !serve(10*kib) || serve(10*kib) {
-			t.Error("so many have ended: that is worth one that is cut, not more")
-		}
-		if serve(mib) {
-			t.Error("a fast one was cut")
-		}
-		if !serve(10*kib) || serve(10*kib) {
-			t.Error("a fast one has been served: that is worth one that is cut, not more")
+		if n := slowOnes(20); n < 5 || n > 8 {
+			t.Errorf("%d of 20 were cut, where two fast ones had been served", n)
 		}
 		for range 2 {
 			if !serve(kib) {
 				t.Error("one that would take hours was not cut, though that costs nothing")
 			}
 		}
-		if got := w.Stats().Cut; got != maxCredit+4 {
-			t.Errorf("%d were cut", got)
-		}
 		b.Abandon()
+	})
+}
+
+// That those end whose responses are small is not the merit of the others.
+func TestSlowClientsOfSmallResponsesDoNotPayForCuttingThoseOfLargeOnes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newCrowd(t, 5*time.Minute)
+		small := &crowd{w: c.w, r: c.w.known("small", mib), size: mib, end: c.end}
+		c.clients(100, 0, 100*time.Millisecond, 50_000, &c.slow)
+		small.clients(20, 0, 100*time.Millisecond, 50_000, &small.slow)
+		c.done.Wait()
+		small.done.Wait()
+		if ended := c.slow.Load(); ended < 35 {
+			t.Errorf("%d large responses came to the end in five minutes and %d were cut, beside %d small ones", ended, c.cut.Load(), small.slow.Load())
+		}
 	})
 }
 
@@ -716,6 +737,168 @@ func TestKeptUp(t *testing.T) {
 					t.Errorf("%v, known %v; want %v, %v", yes, known, tt.yes, tt.known)
 				}
 			})
+		})
+	}
+}
+
+// What moves between two waits counts, too: a body that comes in bursts is read in
+// small pieces, and only the first of each is waited for.
+func TestABurstThatIsReadInPiecesCountsInFull(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, r := slowWorld(t)
+		w.cfg.MinReadRate = mib
+		a, b := w.in(r), w.in(r)
+		var taken atomic.Int64
+		var cut atomic.Bool
+		a.WaitsFor(func() (int64, bool) { return taken.Load(), true }, func() { cut.Store(true) })
+		v := w.visit(background, r)
+		for range 100 { // 2 MB/s
+			a.WaitBegin(1)
+			time.Sleep(100 * time.Millisecond)
+			taken.Add(4_000)
+			a.WaitEnd(1)
+			taken.Add(196_000)
+		}
+		synctest.Wait()
+		if cut.Load() {
+			t.Error("a client that keeps up was cut")
+		}
+		a.Abandon()
+		v.mustBeIn("one has left").Abandon()
+		b.Abandon()
+	})
+}
+
+// Those known to be fast may keep the working set full. Others wait for memory all
+// the same, and those who have stopped are cut for them.
+func TestWhoHasStoppedIsCutWhileFastClientsKeepTheProcessorsBusy(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, _ := slowWorld(t)
+		w.procs.Store(1)
+		r := w.known("r20", 20*mib)
+		stopped := []*reading{w.read(w.in(r), 0), w.read(w.in(r), 0), w.read(w.in(r), 0)}
+		busy, end := context.WithCancel(background)
+		var fast sync.WaitGroup
+		for range 3 {
+			fast.Go(func() {
+				for busy.Err() == nil {
+					a, err := w.Enter(busy, r, true)
+					if err != nil {
+						return
+					}
+					time.Sleep(10 * time.Millisecond)
+					a.Abandon()
+				}
+			})
+		}
+		time.Sleep(100 * time.Millisecond)
+		v := w.visit(background, r)
+		time.Sleep(3 * time.Second)
+		synctest.Wait()
+		cut := false
+		for _, a := range stopped {
+			cut = cut || a.cut.Load()
+			a.end()
+		}
+		if !cut {
+			t.Error("none of them was cut")
+		}
+		end()
+		fast.Wait()
+		v.mustBeIn("they have left").Abandon()
+	})
+}
+
+// A cut that comes when its request waits no more leaves nothing behind.
+func TestACutThatComesTooLateIsForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, r := slowWorld(t)
+		a, b := w.read(w.in(r), 0), w.in(r)
+		v := w.visit(background, r)
+		time.Sleep(2 * time.Second)
+		want(t, "after two seconds", map[*reading]bool{a: true})
+		a.t.WaitEnd(1) // it has not been hit
+		time.Sleep(10 * time.Second)
+		a.t.WaitBegin(1)
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		a.end()
+		v.mustBeIn("it has left").Abandon()
+		b.Abandon()
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		if w.leaving != 0 {
+			t.Errorf("%d MiB are leaving, and nobody is inside", w.leaving/mib)
+		}
+	})
+}
+
+// A connection begins slowly where packets need long, whenever somebody looks, and
+// whatever has been sent on it before.
+func TestAConnectionBeginsSlowly(t *testing.T) {
+	begins := func(rtt time.Duration) (legs []leg) {
+		for sent := int64(14_600); sent < 700*kib; sent *= 2 {
+			legs = append(legs, leg{rtt - time.Millisecond, 0}, atOnce(sent))
+		}
+		return legs
+	}
+	for _, c := range []struct {
+		name   string
+		rate   int64
+		upload int64
+		looks  time.Duration
+		rtt    time.Duration
+	}{
+		{"looked at from the beginning", 1200 * kib, 0, 0, 600 * time.Millisecond},
+		{"looked at after 6 s", 1200 * kib, 0, 6 * time.Second, 600 * time.Millisecond},
+		{"looked at after 15 s", 1200 * kib, 0, 15 * time.Second, 600 * time.Millisecond},
+		{"after a body of 300 KiB", 6 * mib, 300 * kib, 0, 300 * time.Millisecond},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				w, r := slowWorld(t)
+				w.cfg.MinReadRate = mib
+				legs := begins(c.rtt)
+				if c.upload > 0 {
+					legs = append([]leg{{c.rtt - time.Millisecond, 0}, atOnce(c.upload)}, legs...)
+				}
+				a, b := w.read(w.in(r), c.rate, legs...), w.in(r)
+				if c.upload > 0 {
+					time.Sleep(c.rtt)
+				}
+				a.t.WaitEnd(1)
+				a.t.Built(45 * mib)
+				a.t.WaitBegin(1)
+				time.Sleep(c.looks)
+				v := w.visit(background, r)
+				time.Sleep(3 * time.Second)
+				want(t, "after 3 s", map[*reading]bool{a: false})
+				a.end()
+				v.mustBeIn("it has left").Abandon()
+				b.Abandon()
+			})
+		})
+	}
+}
+
+// The time for which the process stands still is not held against clients.
+func TestClientsAreNotLateWhileTheProcessStandsStill(t *testing.T) {
+	for _, freeze := range []time.Duration{1500 * time.Millisecond, time.Minute} {
+		synctest.Test(t, func(t *testing.T) {
+			w, r := slowWorld(t)
+			w.cfg.MinReadRate = mib
+			start := time.Now()
+			var frozen atomic.Int64
+			w.cfg.nanoseconds = func() int64 { return int64(time.Since(start)) + frozen.Load() }
+			a, b := w.read(w.in(r), 3*mib), w.in(r)
+			v := w.visit(background, r)
+			time.Sleep(3100 * time.Millisecond)
+			frozen.Add(int64(freeze))
+			time.Sleep(time.Second)
+			want(t, "after it", map[*reading]bool{a: false})
+			a.end()
+			v.mustBeIn("it has left").Abandon()
+			b.Abandon()
 		})
 	}
 }
