@@ -7,6 +7,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"testing"
+	"time"
 )
 
 var backwards = flag.Bool("backwards", false, "encode by the last variant first")
@@ -23,6 +24,9 @@ func BenchmarkEncode(b *testing.B) {
 	eachVariant(b, func(b *testing.B, variant variant, v any, want []byte) {
 		encode := variant.start(b)
 		length := firstLength(b, variant, encode, v, want)
+		if err := warm(encode, v); err != nil {
+			b.Fatal(err)
+		}
 		b.SetBytes(int64(len(want)))
 		b.ReportAllocs()
 		for b.Loop() {
@@ -42,6 +46,9 @@ func BenchmarkEncodeParallel(b *testing.B) {
 		}
 		encode := variant.start(b)
 		length := firstLength(b, variant, encode, v, want)
+		if err := warm(encode, v); err != nil {
+			b.Fatal(err)
+		}
 		b.SetBytes(int64(len(want)))
 		b.ReportAllocs()
 		b.ResetTimer()
@@ -90,6 +97,26 @@ func eachVariant(b *testing.B, f func(b *testing.B, variant variant, v any, want
 func settle() {
 	runtime.GC()
 	debug.FreeOSMemory()
+}
+
+// warming is how long a variant is warmed up at the most: longer than most need,
+// and the slowest has come once by then.
+const warming = 200 * time.Millisecond
+
+// warm encodes until the collector has come round twice. Until then results are
+// made in memory that the system has yet to provide, which takes longer than
+// encoding them; buffers in pools have theirs since the first output.
+func warm(encode func(*output, any) error, v any) error {
+	var before, now runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for begin := time.Now(); time.Since(begin) < warming && now.NumGC < before.NumGC+2; runtime.ReadMemStats(&now) {
+		for step := time.Now(); time.Since(step) < warming/20; {
+			if _, err := size(encode, v); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // firstLength encodes once, which also compiles what the encoder compiles per
