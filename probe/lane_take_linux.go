@@ -36,6 +36,10 @@ const (
 	// server that answers 14,000 connections a second would have the lane take
 	// 5 % of them, after the fourth 2 %.
 	looksMax = 4
+	// vainFor is how many connections go to the lane at once after one that was
+	// waited for in vain: those who open connections and say nothing are not to
+	// keep Accept from the others.
+	vainFor = 16
 )
 
 // taking is what Accept needs to take connections itself. The lane's mu guards
@@ -56,6 +60,7 @@ type taking struct {
 	hear    func(fd uintptr) bool // the same, and reports whether there is something
 	request [requestMax]byte
 	got     int // bytes in request; -1 for none yet
+	vain    int // silent connections that are not waited for
 }
 
 // open makes the listener's descriptor one that goroutines can wait for.
@@ -156,6 +161,10 @@ func (l *lane) mayBeProbe(c net.Conn) bool {
 	if err != nil || raw.Control(t.peek) != nil {
 		return false
 	}
+	if t.got < 0 && t.vain > 0 {
+		t.vain--
+		return true
+	}
 	if t.got < 0 {
 		c.SetReadDeadline(time.Now().Add(t.lookFor))
 		if raw.Read(t.hear) != nil {
@@ -164,6 +173,7 @@ func (l *lane) mayBeProbe(c net.Conn) bool {
 		c.SetReadDeadline(time.Time{})
 	}
 	if t.got < 0 {
+		t.vain = vainFor
 		return true
 	}
 	request := t.request[:t.got]

@@ -206,6 +206,24 @@ func TestAcceptWaitsForTheFirstWord(t *testing.T) {
 	}
 }
 
+// Where connections stay silent, Accept does not wait for each.
+func TestAcceptDoesNotWaitInVainAgainAndAgain(t *testing.T) {
+	l, lane, _ := taken(t)
+	for i := range vainFor + 1 {
+		client := dial(t, l.Addr())
+		defer client.Close()
+		if c := lane.take(); c != nil && i == 0 {
+			t.Fatal("Accept keeps a silent one")
+		} else if c != nil {
+			c.Close() // the lane has not taken the first
+		}
+		if i == 0 {
+			lane.taking.lookFor = time.Hour
+		}
+		lane.loop.left += 2
+	}
+}
+
 // What Accept has given to the lane is not lost when that ends.
 func TestLaneThatEndsKeepsWhatItIsGiven(t *testing.T) {
 	l, lane, end := taken(t)
