@@ -32,7 +32,7 @@ var lanePair = []string{"laneless", "stream"}
 // The tools for it take turns of a second, and of less where connections are new,
 // since few of those are enough.
 var (
-	keptTool = []string{"wrk", "-t1", "-c32", "-d1s"}
+	keptTool = []string{"wrk", "-t1", "-c32", "-d1s", "--latency"}
 	newTool  = []string{"ab", "-q", "-n", "2000", "-c", "32"}
 )
 
