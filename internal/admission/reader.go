@@ -65,6 +65,9 @@ const (
 	// their way and back has taken this after 3 s, in the sixth round, and takes
 	// 1 MiB/s soon after; judged from the start it would be late by 2 s then.
 	beginning = 256 << 10
+	// ackDelay is how long a client's kernel may keep to itself what it has taken:
+	// Linux's TCP_DELACK_MIN.
+	ackDelay = 40 * time.Millisecond
 	// looksEvery is how often the clients are looked at, at the most: asking the
 	// kernel about 1,000 of them takes a millisecond.
 	looksEvery = 200 * time.Millisecond
@@ -242,7 +245,7 @@ func (g *Gate) served(t *Ticket) pace {
 	}
 	p, _ := g.pace(t)
 	r := &t.reader
-	if p == fair && float64(r.over.moved) >= float64(r.over.waited)/float64(time.Second)*float64(g.cfg.MinReadRate) {
+	if p == fair && float64(r.over.moved) >= time.Duration(r.over.waited-int64(ackDelay)).Seconds()*float64(g.cfg.MinReadRate) {
 		p = quick
 	}
 	earned := t.weight

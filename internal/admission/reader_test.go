@@ -708,7 +708,7 @@ func TestKeptUp(t *testing.T) {
 			return a
 		}, true, true},
 		{"one that is slow, after however short a time", func(w *world, r *Route) *Ticket {
-			a := w.read(w.in(r), 99*kib)
+			a := w.read(w.in(r), 90*kib)
 			time.Sleep(time.Second)
 			a.end()
 			return a.t
