@@ -161,20 +161,20 @@ func (l *lane) mayBeProbe(c net.Conn) bool {
 	if err != nil || raw.Control(t.peek) != nil {
 		return false
 	}
-	if t.got < 0 && t.vain > 0 {
-		t.vain--
-		return true
-	}
 	if t.got < 0 {
+		if t.vain > 0 {
+			t.vain--
+			return true
+		}
 		c.SetReadDeadline(time.Now().Add(t.lookFor))
 		if raw.Read(t.hear) != nil {
 			raw.Control(t.peek) // see await
 		}
 		c.SetReadDeadline(time.Time{})
-	}
-	if t.got < 0 {
-		t.vain = vainFor
-		return true
+		if t.got < 0 {
+			t.vain = vainFor
+			return true
+		}
 	}
 	request := t.request[:t.got]
 	path, ok := bytes.CutPrefix(request, []byte("GET "))

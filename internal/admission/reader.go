@@ -167,9 +167,9 @@ func (g *Gate) pace(t *Ticket) (p pace, rate int64) {
 //
 // What is cut of clients that are only slow has to be paid for by as much that
 // faster clients have taken since, or several times as much that slow ones have:
-// where all are slow, those who come in would be no better than those who were cut, and
-// nobody would ever get to the end of a response. Those that have stopped would
-// not get there anyway.
+// where all are slow, those who come in would be no better than those who were
+// cut, and nobody would ever get to the end of a response. Those that have stopped
+// would not get there anyway.
 func (g *Gate) toCut(procs int) (cut []*Ticket) {
 	now := g.cfg.nanoseconds()
 	if g.cfg.MinReadRate == 0 || now-g.lookedAt < int64(looksEvery) {
@@ -228,17 +228,18 @@ func (g *Gate) stoodStill(by int64) {
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	now := g.cfg.nanoseconds()
 	for t := range g.readers {
 		r := &t.reader
-		r.since += by
+		r.since = min(r.since+by, now) // it may have begun to wait meanwhile
 		if r.seenAt > 0 {
-			r.seenAt += by
+			r.seenAt = min(r.seenAt+by, now)
 		}
 	}
 }
 
-// served earns the credit of a client that was not slow, and tells how it kept
-// up in the end.
+// served earns the credit of a response that has come to its end, and tells how
+// its client kept up.
 func (g *Gate) served(t *Ticket) pace {
 	if t.reader.taken == nil {
 		return unpaced

@@ -902,3 +902,18 @@ func TestClientsAreNotLateWhileTheProcessStandsStill(t *testing.T) {
 		})
 	}
 }
+
+// One that begins to wait while the keeper is late has not been waited for yet.
+func TestAStandstillIsNotCreditedTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w, r := slowWorld(t)
+		a := w.read(w.in(r), 0)
+		time.Sleep(10 * time.Millisecond)
+		w.stoodStill(int64(time.Second))
+		a.t.WaitEnd(1)
+		if got := a.t.reader.over.waited; got < 0 {
+			t.Errorf("it has been waited for %v", time.Duration(got))
+		}
+		a.t.Abandon()
+	})
+}

@@ -55,7 +55,7 @@ func main() {
 
 func run(ctx context.Context, args []string, w io.Writer) error {
 	fs := flag.NewFlagSet("loopback", flag.ContinueOnError)
-	server := fs.String("serve", "", "run the server of this `name`: static, plain, encoder or guarded")
+	server := fs.String("serve", "", "run the server of this `name`: static, plain, encoder, guarded, laneless or bare")
 	path := fs.String("load", "", "ask for this `path`, /clients or /page, and report")
 	probed := fs.String("probe", "", "probe this `path` every 20 ms, each time on a new connection, and report")
 	laneless := fs.String("laneless", "", "with -load: what probes cost, compared with a server without a lane at this `address`")
