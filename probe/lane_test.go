@@ -160,6 +160,7 @@ func exchanges() []exchange {
 		one("HTTP/1.0 with a host", "GET /livez HTTP/1.0\r\nHost: x\r\n"+end),
 		one("headers in any case", "GET /livez HTTP/1.1\r\nHOST: x\r\naccept: */*\r\nCONNECTION: CLOSE\r\n\r\n"),
 		one("text", get+"Accept: text/plain\r\n"+end),
+		one("text in any case", get+"Accept: Text/PLAIN\r\n"+end),
 		one("compressed", get+"Accept-Encoding: gzip\r\n"+end),
 		one("headers of anyone's", get+"X-Probe: a, b; c=\"d\"\r\nCookie: e\r\n"+end),
 		one("IPv6 host", "GET /livez HTTP/1.1\r\nHost: [::1]:8080\r\n"+end),
