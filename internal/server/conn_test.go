@@ -112,13 +112,13 @@ func TestConn_SlowButSteadyReaderGetsAll(t *testing.T) {
 func TestConn_ReaderTooSlowToWakeTheWriterGetsAll(t *testing.T) {
 	t.Parallel()
 	cfg := quick()
-	cfg.WriteStall = 400 * time.Millisecond
+	cfg.WriteStall = time.Second
 	r := start(t, cfg, writes(large, len(large), make(chan error, 1)))
-	// Within the limit two pieces: less than the third of the send buffer that
+	// Within the limit four pieces: less than the third of the send buffer that
 	// has to be free before the kernel wakes the writer, and enough for the
 	// client's kernel to tell of the room (a sixteenth of its buffer, and one
 	// segment, which on loopback is 64 KiB).
-	little := slowReader{pieces: 8, size: 192 << 10, pause: cfg.WriteStall / 2}
+	little := slowReader{pieces: 12, size: 96 << 10, pause: cfg.WriteStall / 4}
 	body := send(t, r.dialWith(t, 512<<10), "GET / HTTP/1.0").Body
 	got, longest, err := little.read(body)
 	if longest >= cfg.WriteStall {
