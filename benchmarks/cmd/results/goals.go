@@ -121,7 +121,7 @@ var goals = func() (all []goal) {
 			ratio(payload+"probelane-Encode", payload+"sonic-EncodeInto-limit", "ns/op"), atMost(1.25), "%.2f"})
 	}
 	for _, server := range []string{"encoder", "guarded"} {
-		all = append(all, goal{"loopback", "18 MB over loopback, " + server + ": responses/s ÷ what encoding and sending allow", "≥ 0.90",
+		all = append(all, goal{"loopback", "18 MB over loopback, " + server + ": MB/s ÷ what encoding and sending allow", "≥ 0.90",
 			medianOf(func(s samples) []float64 { return ofLimits(s, "Loopback/"+server) }), atLeast(0.9), "%.2f"})
 	}
 	large := "Encode/clients/18MB/"

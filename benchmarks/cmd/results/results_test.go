@@ -205,7 +205,7 @@ func TestGoalsSpeakOfWhatTheSectionsRecord(t *testing.T) {
 	s := samples{names: slices.Sorted(maps.Keys(recorded)), values: map[string]map[string][]float64{}}
 	for name := range recorded {
 		s.values[name] = map[string][]float64{}
-		for _, unit := range []string{"ns/op", "worst-stop-ms", "p50-ms", "p95-ms", "p99-ms", "requests/s", "responses/s", "failed", "peak-MB", "p99.9-quantum-ms", "p99-response-ms", "p99-of-all-ms"} {
+		for _, unit := range []string{"ns/op", "worst-stop-ms", "p50-ms", "p95-ms", "p99-ms", "requests/s", "responses/s", "failed", "peak-MB", "p99.9-quantum-ms", "p99-response-ms", "p99-of-all-ms", "MB/s"} {
 			s.values[name][unit] = []float64{1}
 		}
 	}
@@ -303,9 +303,9 @@ BenchmarkEncode/rows/1MB/goccy-Marshal 1 9 ns/op
 }
 
 func TestWhatTheLimitsAllow(t *testing.T) {
-	// 10 ms to send and 2.5 ms to encode allow 80 a second.
-	s, err := readSamples(strings.NewReader("BenchmarkLoopback/static 1 100 responses/s\n" +
-		"Benchmark" + sonicLimit + " 1 2500000 ns/op\nBenchmarkLoopback/encoder 1 60 responses/s\n"))
+	// 10 ms to send 10 MB and 2.5 ms to encode them allow 80 times that a second.
+	s, err := readSamples(strings.NewReader("BenchmarkLoopback/static 1 1000 MB/s\n" +
+		"Benchmark" + sonicLimit + " 1 4000 MB/s\nBenchmarkLoopback/encoder 1 600 MB/s\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
