@@ -69,6 +69,7 @@ func New(opts ...Option) (*Guard, error) {
 	g.gate = admission.New(admission.Config{
 		Floor:       floor,
 		Runnable:    runnablePerProc,
+		Encodes:     encodesPerProc,
 		WorkingSet:  workingSet,
 		Budget:      cfg.budget,
 		MaxWaiting:  cfg.maxWaiting,

@@ -29,6 +29,7 @@ var (
 type Config struct {
 	Floor       int           // requests that always find room
 	Runnable    int           // goroutines per processor that may be waiting for it
+	Encodes     int           // encodes per processor that may be waiting for a worker
 	WorkingSet  int64         // bytes that heavy requests may hold while they are worked on
 	Budget      int64         // bytes that all requests may hold
 	MaxWaiting  int           // requests that may wait
@@ -553,7 +554,7 @@ func (g *Gate) room(r *Route, s signals, fast bool) verdict {
 	case ledger > g.cfg.Budget && (!isHeavy || g.heavies > 0),
 		isHeavy && !fast && g.lent > 0 && g.lent+weight > g.lendable(s.procs):
 		return spent
-	case backlog == 0 && s.runnable <= int64(g.cfg.Runnable*s.procs), g.inFlight-g.idle < g.cfg.Floor:
+	case backlog <= g.cfg.Encodes*s.procs && s.runnable <= int64(g.cfg.Runnable*s.procs), g.inFlight-g.idle < g.cfg.Floor:
 		return roomy
 	}
 	return busy

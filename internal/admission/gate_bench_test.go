@@ -9,7 +9,7 @@ import (
 
 func benchGate() *Gate {
 	return New(Config{
-		Floor: 2, Runnable: 1 << 20, WorkingSet: 48 << 20, Budget: 256 << 20,
+		Floor: 2, Runnable: 1 << 20, Encodes: 1 << 20, WorkingSet: 48 << 20, Budget: 256 << 20,
 		MaxWaiting: 1000, MaxWait: time.Second,
 	})
 }

@@ -122,8 +122,8 @@ func TestLimitsHoldUnderARandomLoad(t *testing.T) {
 			rnd := rand.New(rand.NewPCG(1, i))
 			for range 50 {
 				w.runnable.Store(rnd.Int64N(4))
-				w.backlog.Store(rnd.Int64N(5) / 4)
-				w.nearlyDone.Store(rnd.Int64N(5) / 4)
+				w.backlog.Store(rnd.Int64N(8))
+				w.nearlyDone.Store(rnd.Int64N(4))
 				w.procs.Store(1 + rnd.Int64N(2))
 				ctx, cancel := context.WithTimeout(background, time.Duration(rnd.Int64N(int64(4*time.Millisecond))))
 				a, err := w.Enter(ctx, routes[rnd.IntN(len(routes))], false)

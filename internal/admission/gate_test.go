@@ -29,6 +29,7 @@ func newWorld(t *testing.T, adjust ...func(*Config)) *world {
 	cfg := Config{
 		Floor:      2,
 		Runnable:   2,
+		Encodes:    2,
 		WorkingSet: 40 * mib,
 		Budget:     100 * mib,
 		MaxWaiting: 100,
@@ -192,14 +193,18 @@ func TestRoom(t *testing.T) {
 			&Gate{inFlight: 2}, 0, signals{procs: 4, runnable: 8}, roomy},
 		{"one too many for all processors",
 			&Gate{inFlight: 2}, 0, signals{procs: 4, runnable: 9}, busy},
-		{"an encode waits for a worker",
-			&Gate{inFlight: 2}, mib, signals{procs: 1, backlog: 1}, busy},
+		{"as many encodes wait for a worker as may",
+			&Gate{inFlight: 2}, mib, signals{procs: 1, backlog: 2}, roomy},
+		{"one too many",
+			&Gate{inFlight: 2}, mib, signals{procs: 1, backlog: 3}, busy},
 		{"which one that is not known might wait for as well",
-			&Gate{inFlight: 2}, -1, signals{procs: 1, backlog: 1}, busy},
+			&Gate{inFlight: 2}, -1, signals{procs: 1, backlog: 3}, busy},
+		{"they count per processor",
+			&Gate{inFlight: 2}, mib, signals{procs: 4, backlog: 8}, roomy},
 		{"but no light one would",
 			&Gate{inFlight: 2}, lightWeight, signals{procs: 1, backlog: 1000}, roomy},
 		{"unless it is nearly done itself",
-			&Gate{inFlight: 2}, 0, signals{procs: 1, backlog: 1, nearlyDone: 1}, busy},
+			&Gate{inFlight: 2}, 0, signals{procs: 1, backlog: 3, nearlyDone: 3}, busy},
 		{"many runnable hold a light one back whoever encodes",
 			&Gate{inFlight: 2}, 0, signals{procs: 1, backlog: 1000, runnable: 3}, busy},
 		{"the ledger just has space",
@@ -235,7 +240,7 @@ func TestRoom(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			g := test.gate
-			g.cfg = Config{Floor: 2, Runnable: 2, WorkingSet: 40 * mib, Budget: 100 * mib, nanoseconds: func() int64 { return 0 }}
+			g.cfg = Config{Floor: 2, Runnable: 2, Encodes: 2, WorkingSet: 40 * mib, Budget: 100 * mib, nanoseconds: func() int64 { return 0 }}
 			r := new(Route)
 			if test.weight >= 0 {
 				r.learn(test.weight, 0)
@@ -351,7 +356,7 @@ func TestLightRequestsWaitForNoLongEncodes(t *testing.T) {
 	}
 	waiting(1)
 
-	w.nearlyDone.Store(1)
+	w.nearlyDone.Store(10)
 	b := enter(light)
 	waiting(2)
 	w.nearlyDone.Store(0)
