@@ -25,6 +25,7 @@ func goTestBuild(ctx context.Context, bin, experiment string) error {
 // benchmark is one call of the test program, on some cores.
 type benchmark struct {
 	pattern, time string
+	skip          string // pattern of what to leave out
 	cpu           int
 	jsonv2        bool // with encoding/json/v2, which has a build of its own
 }
@@ -35,7 +36,11 @@ func (b benchmark) command(cores string) string {
 	if b.jsonv2 {
 		experiment = "GOEXPERIMENT=jsonv2 "
 	}
-	return fmt.Sprintf("%staskset -c %s go test -run '^$' -bench '%s' -benchtime %s -cpu %d ./benchmarks", experiment, cores, b.pattern, b.time, b.cpu)
+	skip := ""
+	if b.skip != "" {
+		skip = " -skip '" + b.skip + "'"
+	}
+	return fmt.Sprintf("%staskset -c %s go test -run '^$' -bench '%s'%s -benchtime %s -cpu %d ./benchmarks", experiment, cores, b.pattern, skip, b.time, b.cpu)
 }
 
 // run passes its results on. In odd rounds what it measures comes in reverse.
@@ -44,7 +49,7 @@ func (b benchmark) run(ctx context.Context, e *environment, round int, cores str
 	if b.jsonv2 {
 		bin = e.testsV2
 	}
-	cmd := exec.CommandContext(ctx, "taskset", "-c", cores, bin, "-test.run", "^$", "-test.bench", b.pattern,
+	cmd := exec.CommandContext(ctx, "taskset", "-c", cores, bin, "-test.run", "^$", "-test.bench", b.pattern, "-test.skip", b.skip,
 		"-test.benchtime", b.time, "-test.cpu", strconv.Itoa(b.cpu), "-test.timeout", "1h", fmt.Sprintf("-backwards=%t", round%2 == 1))
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
