@@ -8,7 +8,8 @@
 // Room is what a floor of requests always finds, as long as memory allows not
 // counting those that wait for their clients. Beyond the floor there is room
 // while few goroutines wait for a processor and few values for the encoder,
-// and the bytes that the requests are going to hold fit a budget. Handlers that
+// and the bytes that the requests are going to hold fit a budget. Who builds a
+// value waits until none waits for the encoder: the value would. Handlers that
 // wait for a database are therefore hardly ever kept back; handlers that burn
 // processor time or hold large values are.
 //

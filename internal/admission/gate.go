@@ -29,7 +29,7 @@ var (
 type Config struct {
 	Floor       int           // requests that always find room
 	Runnable    int           // goroutines per processor that may be waiting for it
-	Encodes     int           // encodes per processor that may be waiting for a worker
+	Encodes     int           // encodes per processor that may be waiting for a worker, unless what enters builds its value
 	WorkingSet  int64         // bytes that heavy requests may hold while they are worked on
 	Budget      int64         // bytes that all requests may hold
 	MaxWaiting  int           // requests that may wait
@@ -548,13 +548,17 @@ func (g *Gate) room(r *Route, s signals, fast bool) verdict {
 	if !isHeavy {
 		backlog = s.nearlyDone // its response is not going to wait for the others
 	}
+	encodes := g.cfg.Encodes * s.procs
+	if r.builds() {
+		encodes = 0 // its value would wait with it
+	}
 	switch {
 	case isHeavy && g.working > 0 && g.working+weight > g.cfg.WorkingSet*int64(s.procs):
 		return full
 	case ledger > g.cfg.Budget && (!isHeavy || g.heavies > 0),
 		isHeavy && !fast && g.lent > 0 && g.lent+weight > g.lendable(s.procs):
 		return spent
-	case backlog <= g.cfg.Encodes*s.procs && s.runnable <= int64(g.cfg.Runnable*s.procs), g.inFlight-g.idle < g.cfg.Floor:
+	case backlog <= encodes && s.runnable <= int64(g.cfg.Runnable*s.procs), g.inFlight-g.idle < g.cfg.Floor:
 		return roomy
 	}
 	return busy

@@ -193,18 +193,14 @@ func TestRoom(t *testing.T) {
 			&Gate{inFlight: 2}, 0, signals{procs: 4, runnable: 8}, roomy},
 		{"one too many for all processors",
 			&Gate{inFlight: 2}, 0, signals{procs: 4, runnable: 9}, busy},
-		{"as many encodes wait for a worker as may",
-			&Gate{inFlight: 2}, mib, signals{procs: 1, backlog: 2}, roomy},
-		{"one too many",
-			&Gate{inFlight: 2}, mib, signals{procs: 1, backlog: 3}, busy},
+		{"an encode waits for a worker",
+			&Gate{inFlight: 2}, mib, signals{procs: 1, backlog: 1}, busy},
 		{"which one that is not known might wait for as well",
-			&Gate{inFlight: 2}, -1, signals{procs: 1, backlog: 3}, busy},
-		{"they count per processor",
-			&Gate{inFlight: 2}, mib, signals{procs: 4, backlog: 8}, roomy},
+			&Gate{inFlight: 2}, -1, signals{procs: 1, backlog: 1}, busy},
 		{"but no light one would",
 			&Gate{inFlight: 2}, lightWeight, signals{procs: 1, backlog: 1000}, roomy},
 		{"unless it is nearly done itself",
-			&Gate{inFlight: 2}, 0, signals{procs: 1, backlog: 3, nearlyDone: 3}, busy},
+			&Gate{inFlight: 2}, 0, signals{procs: 1, nearlyDone: 3}, busy},
 		{"many runnable hold a light one back whoever encodes",
 			&Gate{inFlight: 2}, 0, signals{procs: 1, backlog: 1000, runnable: 3}, busy},
 		{"the ledger just has space",
@@ -245,6 +241,31 @@ func TestRoom(t *testing.T) {
 			if test.weight >= 0 {
 				r.learn(test.weight, 0)
 			}
+			if got := g.room(r, test.sees, false); got != test.want {
+				t.Errorf("verdict %d, want %d", got, test.want)
+			}
+		})
+	}
+}
+
+func TestRoomForWhatIsOnlyEncoded(t *testing.T) {
+	for _, test := range []struct {
+		name          string
+		value, pooled int64
+		sees          signals
+		want          verdict
+	}{
+		{"as many encodes wait for a worker as may", 0, mib, signals{procs: 1, backlog: 2}, roomy},
+		{"one too many", 0, mib, signals{procs: 1, backlog: 3}, busy},
+		{"they count per processor", 0, mib, signals{procs: 4, backlog: 8}, roomy},
+		{"and with many runnable none may wait", 0, mib, signals{procs: 1, backlog: 2, runnable: 3}, busy},
+		{"none may if a value would wait with it", mib, mib, signals{procs: 1, backlog: 1}, busy},
+		{"a small value may", lightWeight, mib, signals{procs: 1, backlog: 2}, roomy},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			g := &Gate{inFlight: 2, cfg: Config{Floor: 2, Runnable: 2, Encodes: 2, WorkingSet: 40 * mib, Budget: 100 * mib}}
+			r := new(Route)
+			r.learn(test.value, test.pooled)
 			if got := g.room(r, test.sees, false); got != test.want {
 				t.Errorf("verdict %d, want %d", got, test.want)
 			}

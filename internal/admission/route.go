@@ -41,6 +41,9 @@ func (r *Route) weight() int64 {
 	return r.value + r.pooled
 }
 
+// builds reports whether a response may need much memory before it is encoded.
+func (r *Route) builds() bool { return !r.answered || heavy(r.value) > 0 }
+
 // learn takes in what one response has cost. What is more counts at once by
 // half, what is less by little, so that a route that answers one row or a
 // million is treated as one that may answer a million.
