@@ -70,14 +70,14 @@ func loopbackCommands(servers []string, loads ...string) []string {
 	return commands
 }
 
-// Those that take turns of a second with the other limit, and c.JSON, which has
-// not sent a whole response by then: it is asked for ten, once its first are over.
-var (
-	loopbackServers = []string{"static", "encoder", "guarded"}
-	loopbackLoads   = map[string][]string{
-		"turn":  {"-load", "/clients", "-c", "8", "-for", "1s", "-warm", "250ms"},
-		"plain": {"-load", "/clients", "-c", "8", "-for", "10s", "-warm", "5s"},
-	}
+// loopbackServers take turns of a second with the other limit.
+var loopbackServers = []string{"static", "encoder", "guarded"}
+
+// turnLoad is a turn. c.JSON has not sent a whole response by then: it is asked
+// for ten seconds, once its first are over.
+const (
+	turnLoad  = "-load /clients -c 8 -for 1s -warm 250ms"
+	plainLoad = "-load /clients -c 8 -for 10s -warm 5s"
 )
 
 // loopbackTurns is how often all of them have theirs in a round. A virtual machine
@@ -92,10 +92,10 @@ var loopbackSection = section{
 	name:  "loopback",
 	title: "18 MB over loopback, 8 clients, the server on one core",
 	round: func(ctx context.Context, e *environment, round int, out io.Writer) error {
-		load := func(server, addr, kind string) error {
-			return loopbackReport(ctx, e, "Loopback/"+server, out, append([]string{"-addr", addr}, loopbackLoads[kind]...)...)
+		ask := func(server, addr, load string) error {
+			return loopbackReport(ctx, e, "Loopback/"+server, out, append(strings.Fields(load), "-addr", addr)...)
 		}
-		err := withLoopback(ctx, e, "plain", func(addr string) error { return load("plain", addr, "plain") })
+		err := withLoopback(ctx, e, "plain", func(addr string) error { return ask("plain", addr, plainLoad) })
 		if err != nil {
 			return err
 		}
@@ -105,7 +105,7 @@ var loopbackSection = section{
 					if name == sonicLimit {
 						return limitBenchmark.run(ctx, e, round, strconv.Itoa(e.serverCore), out)
 					}
-					return load(name, addrs[name], "turn")
+					return ask(name, addrs[name], turnLoad)
 				})
 				if err != nil {
 					return err
@@ -115,8 +115,7 @@ var loopbackSection = section{
 		})
 	},
 	commands: func() []string {
-		return append(loopbackCommands(append([]string{"plain"}, loopbackServers...),
-			strings.Join(loopbackLoads["turn"], " "), strings.Join(loopbackLoads["plain"], " ")+" # plain"), limitBenchmark.command("0"))
+		return append(loopbackCommands(append([]string{"plain"}, loopbackServers...), turnLoad, plainLoad+" # plain"), limitBenchmark.command("0"))
 	},
 	tables: func(w io.Writer, s samples) {
 		t := table{"", []string{"server", "responses/s", "MB/s", "of what the limits allow"}, nil}
