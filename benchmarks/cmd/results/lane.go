@@ -52,11 +52,9 @@ var laneSection = section{
 		if err != nil {
 			return err
 		}
-		err = withLoopback(ctx, e, costServers[0], func(laneless string) error {
-			return withLoopback(ctx, e, costServers[1], func(addr string) error {
-				args := append(strings.Fields(costLoad), "-addr", addr, "-laneless", laneless)
-				return loopbackReport(ctx, e, "Lane/cost", out, args...)
-			})
+		err = withLoopbacks(ctx, e, costServers, func(addrs map[string]string) error {
+			args := append(strings.Fields(costLoad), "-addr", addrs["guarded"], "-laneless", addrs["laneless"])
+			return loopbackReport(ctx, e, "Lane/cost", out, args...)
 		})
 		if err != nil {
 			return err
