@@ -41,9 +41,12 @@ func (g *gate) Accept() (net.Conn, error) {
 func behindGate(l *Lane) (ln net.Listener, busy func(*testing.T) (open func())) {
 	lane := active(l)
 	lane.loop.leaveFor = int64(patience)
+	lane.begin.Do(lane.start) // the first Accept would, and may find the gate held
 	g := &gate{Lane: l}
 	return g, func(t *testing.T) func() {
 		g.Lock()
+		open := sync.OnceFunc(g.Unlock)
+		t.Cleanup(open) // or a test that fails would wait for ever for who accepts
 		for g.in.Load() || !lane.isLeft() {
 			seen := l.Stats().Passed
 			c := dial(t, l.Addr())
@@ -51,7 +54,7 @@ func behindGate(l *Lane) (ln net.Listener, busy func(*testing.T) (open func())) 
 			eventually(t, "it is passed on, or left in the queue", func() bool { return l.Stats().Passed > seen || lane.isLeft() })
 			c.Close()
 		}
-		return g.Unlock
+		return open
 	}
 }
 
