@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"time"
 	"unsafe"
+
+	"golang.org/x/sys/unix"
 )
 
 const (
@@ -42,6 +44,14 @@ const (
 	// drawers is how many goroutines make the tables, for the same reason. They
 	// have three times as long.
 	drawers = 8
+	// slice is the time slice that the lane's thread asks for. The kernel's own is
+	// 0.7 ms and more, by the number of processors, and the least that it grants
+	// 0.1 ms. The shorter it is, the sooner the thread runs; but one that needs
+	// longer for a probe, which takes some 0.1 ms, loses the processor amidst it
+	// when a tick falls there, until the next. Behind c.JSON of 256 clients 2 % of
+	// probes took 3.7 ms without it, and 3.2 ms, and 1 % 4.4 ms, 4.2 with
+	// 0.1 ms and 4.0 with 0.2 ms.
+	slice = 200 * time.Microsecond
 	// outdated is how old a table may be, in the heartbeat's limits, of a
 	// second at least: there is a table every second. Making one takes memory
 	// and locks, so it may be later than a beat; but the goroutines that do may
@@ -235,9 +245,24 @@ func release(l *loop) {
 // thread is the goroutine of the lane's thread, which ends with it.
 func (l *lane) thread() {
 	runtime.LockOSThread()
+	shortenSlice()
 	l.loop.tick()
 	errno := l.loop.run()
 	l.finish(errno)
+}
+
+// shortenSlice has the kernel run this thread soon when it is woken. Since Linux
+// 6.12 one that has asked for a shorter time slice than who runs need not wait
+// for the end of that one's; it gets no more of the processor in all, and needs no
+// privilege. An older kernel says that the slice is 0. A policy that somebody has
+// chosen for the process stays, and so does a slice that is shorter.
+func shortenSlice() {
+	attr, err := unix.SchedGetAttr(0, 0)
+	if err != nil || attr.Policy != unix.SCHED_NORMAL || attr.Runtime <= uint64(slice) {
+		return
+	}
+	attr.Runtime = uint64(slice)
+	unix.SchedSetAttr(0, attr, 0)
 }
 
 // attend starts the lane and waits for its end. The thread comes first, since

@@ -22,6 +22,8 @@ import (
 	"testing"
 	"time"
 	"unsafe"
+
+	"golang.org/x/sys/unix"
 )
 
 // options are those of a connection that a server might rely on.
@@ -326,6 +328,49 @@ func TestLaneClosesWhatNobodyAccepts(t *testing.T) {
 	if _, err := l.Accept(); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("Accept = %v", err)
 	}
+}
+
+// threadsOfSlice returns how many threads of this process have asked for the
+// lane's time slice, and whether the first is one of them: the runtime keeps that
+// when a goroutine locked to it ends, unused from then on.
+func threadsOfSlice(t *testing.T) (n int, first bool) {
+	t.Helper()
+	threads, err := os.ReadDir("/proc/self/task")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, thread := range threads {
+		tid, err := strconv.Atoi(thread.Name())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if attr, err := unix.SchedGetAttr(tid, 0); err == nil && attr.Runtime == uint64(slice) { // it may have ended
+			n++
+			first = first || tid == os.Getpid()
+		}
+	}
+	return n, first
+}
+
+// The lane's thread alone has the short time slice, and takes it along.
+func TestLaneHasAShortSlice(t *testing.T) {
+	if attr, err := unix.SchedGetAttr(0, 0); err != nil || attr.Policy != unix.SCHED_NORMAL || attr.Runtime <= uint64(slice) {
+		t.Skipf("Linux before 6.12, or another policy: %+v, %v", attr, err)
+	}
+	none := func() bool {
+		n, first := threadsOfSlice(t)
+		return n == 0 || n == 1 && first
+	}
+	eventually(t, "the lanes of other tests have ended", none)
+	before, _ := threadsOfSlice(t)
+	l := begun(t, made(t))
+	if n, _ := threadsOfSlice(t); n != before+1 {
+		t.Errorf("%d threads have the slice, want %d", n, before+1)
+	}
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the thread has ended", none)
 }
 
 func TestLaneClosedBeforeItBegins(t *testing.T) {
