@@ -93,10 +93,21 @@ func (c *Conn) Taken() (n int64, exact bool) {
 	return c.Sent(), false
 }
 
-// longWrite is how much is given to the kernel before other goroutines get a
-// turn. Copying as much as a socket takes, 4 MB and more, keeps a processor
-// for milliseconds, of which the scheduler hears nothing.
-const longWrite = 512 << 10
+const (
+	// longWrite is how much is given to the kernel before other goroutines get a
+	// turn. Copying as much as a socket takes, 4 MB and more, keeps a processor
+	// for milliseconds, of which the scheduler hears nothing.
+	longWrite = 512 << 10
+	// shorterWrite is how much of a write that is longer is given to the kernel at
+	// once. One that is not preempted (PREEMPT_NONE) runs no other thread meanwhile,
+	// the lane's neither: up to 2.7 ms for 512 KB. Beside c.JSON of 256 clients the
+	// probes' p90 is 0.8 ms with half of that, in place of 1.4, and 0.55 ms with a
+	// quarter, which costs sixteen clients on loopback, where a write may have to
+	// wake its reader, more than a tenth of their responses. Half costs 0 to 4 %, and
+	// 6 % where it cuts the chunks of an encoder, which leaves time between them: so
+	// these, not longer than longWrite, go at once.
+	shorterWrite = 256 << 10
+)
 
 // Write writes all of p, however long that takes a client that reads.
 func (c *Conn) Write(p []byte) (int, error) {
@@ -104,8 +115,12 @@ func (c *Conn) Write(p []byte) (int, error) {
 		c.watch.begin(len(p))
 		defer c.watch.end()
 	}
+	most := longWrite
+	if len(p) > longWrite {
+		most = shorterWrite
+	}
 	for n := 0; ; runtime.Gosched() {
-		piece := p[n:min(n+longWrite, len(p))]
+		piece := p[n:min(n+most, len(p))]
 		m, err := c.write(piece)
 		n += m
 		if err != nil || n == len(p) {
