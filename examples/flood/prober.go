@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"sync"
 	"syscall"
@@ -121,17 +120,11 @@ func (p Prober) Run(ctx context.Context) ([]Probe, error) {
 
 // probe makes one probe and returns the status of its answer.
 func (p Prober) probe(ctx context.Context) (int, error) {
-	ctx, cancel := context.WithTimeout(ctx, p.Timeout)
-	defer cancel()
-	var d net.Dialer
-	conn, err := d.DialContext(ctx, "tcp", p.Addr)
+	conn, err := connect(ctx, p.Addr, time.Now().Add(p.Timeout))
 	if err != nil {
 		return 0, err
 	}
 	defer conn.Close()
-	deadline, _ := ctx.Deadline()
-	conn.SetDeadline(deadline)
-	defer context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })()
 	// These are the headers of kubelet 1.36, in net/http's order.
 	_, err = io.WriteString(conn, "GET "+p.Path+" HTTP/1.1\r\nHost: "+p.Addr+
 		"\r\nUser-Agent: kube-probe/1.36\r\nAccept: */*\r\nConnection: close\r\n\r\n")

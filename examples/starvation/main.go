@@ -40,8 +40,16 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return 0
 	}
 
+	if o.probe {
+		if err := o.probeAlone(stdout); err != nil {
+			fmt.Fprintf(stderr, "starvation: %v\n", err)
+			return exitFailed
+		}
+		return 0
+	}
+
 	// All that listens to ctx stops at the first signal; a second one ends this
-	// process at once, and on Linux the kernel ends its child with it.
+	// process at once, and on Linux the kernel ends the server with it.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	context.AfterFunc(ctx, stop)

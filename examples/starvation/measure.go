@@ -91,9 +91,7 @@ func (o *options) measure(ctx context.Context, m mode, con *console) measurement
 			Clients: o.clients, Stalled: o.stalled, Slow: o.slow, SlowRate: int(o.slowRate * 1e6),
 		}.Run(loadCtx)
 	}()
-	probes, err := flood.Prober{
-		Addr: addr, Every: o.every, Timeout: probeTimeout, Duration: duration, Each: columns.add,
-	}.Run(ctx)
+	probes, err := o.probeApart(ctx, self, addr, columns.add)
 	cpu := (cpuTime(srv) - used).Seconds() / time.Since(started).Seconds()
 	endLoad()
 	<-loaded

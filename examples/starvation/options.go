@@ -29,6 +29,7 @@ type options struct {
 	report     string
 	json       bool
 	serve      *mode // run this server alone
+	probe      bool  // nothing but probe the one at addr
 	command    string
 	serverCore int // negative: any
 	loadCore   int // negative: any
@@ -79,6 +80,7 @@ func parseOptions(args []string, w io.Writer) (options, error) {
 	fs.StringVar(&o.report, "report", "starvation.html", "`file` for the report; \"\" for none")
 	fs.BoolVar(&o.json, "json", false, "print the results as JSON, and everything else to standard error")
 	serve := fs.String("serve", "", "run only the server of this `name`, until it is interrupted")
+	fs.BoolVar(&o.probe, "probe", false, "only probe the server at -addr and print every probe as JSON")
 	fs.StringVar(&o.addr, "addr", "", "`address` of the servers (default a free port; with -serve 127.0.0.1:8080)")
 
 	if err := fs.Parse(args); err != nil {
@@ -116,6 +118,9 @@ func parseOptions(args []string, w io.Writer) (options, error) {
 			return o, fmt.Errorf("-servers names %s twice", m.name)
 		}
 		o.servers = append(o.servers, m)
+	}
+	if o.probe && (o.addr == "" || o.serve != nil) {
+		return o, errors.New("-probe needs -addr, and no -serve")
 	}
 	o.command = commandLine(args)
 	err = errors.Join(

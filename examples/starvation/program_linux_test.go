@@ -1,6 +1,10 @@
 package main
 
 import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -31,6 +35,27 @@ func gone(t *testing.T, pid int) func() {
 	}
 }
 
+// children returns the processes that a process has started and that still run.
+func children(t *testing.T, pid int) (all []int) {
+	t.Helper()
+	status, err := filepath.Glob("/proc/[0-9]*/status")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range status {
+		text, err := os.ReadFile(file)
+		if err != nil || !strings.Contains(string(text), fmt.Sprintf("\nPPid:\t%d\n", pid)) {
+			continue // another's, or it has ended
+		}
+		child, err := strconv.Atoi(filepath.Base(filepath.Dir(file)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, child)
+	}
+	return all
+}
+
 func TestNoProcessIsLeftBehind(t *testing.T) {
 	for _, tc := range []struct {
 		name   string
@@ -45,7 +70,14 @@ func TestNoProcessIsLeftBehind(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			p := start(t, "-seconds", "60", "-entities", "50", "-c", "2", "-servers", "plain,guarded")
-			gone := gone(t, p.serverPID(t, "plain"))
+			p.serverPID(t, "plain") // until its flood is under way
+			var ends []func()
+			for _, child := range children(t, p.cmd.Process.Pid) {
+				ends = append(ends, gone(t, child))
+			}
+			if len(ends) != 2 {
+				t.Errorf("%d children, want the server and the prober", len(ends))
+			}
 			if err := p.cmd.Process.Signal(tc.signal); err != nil {
 				t.Fatal(err)
 			}
@@ -55,7 +87,9 @@ func TestNoProcessIsLeftBehind(t *testing.T) {
 			if !strings.Contains(p.stderr.String(), tc.told) {
 				t.Errorf("stderr: %s", &p.stderr)
 			}
-			gone()
+			for _, gone := range ends {
+				gone()
+			}
 		})
 	}
 }

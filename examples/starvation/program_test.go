@@ -217,6 +217,39 @@ func TestServeRunsOneServerAlone(t *testing.T) {
 	}
 }
 
+func TestProbeAlonePrintsProbes(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, "ok") })}
+	go srv.Serve(ln)
+	defer srv.Close()
+	p := start(t, "-probe", "-addr", ln.Addr().String(), "-seconds", "1", "-every", "100ms")
+	if got := p.wait(t); got != 0 {
+		t.Fatalf("exit status %d; stderr:\n%s", got, &p.stderr)
+	}
+	probes := 0
+	for lines := json.NewDecoder(&p.stdout); ; probes++ {
+		var got flood.Probe
+		if err := lines.Decode(&got); err == io.EOF {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		if !got.OK() || got.Status != 200 || got.Latency <= 0 {
+			t.Errorf("probe %+v", got)
+		}
+	}
+	if probes != 10 {
+		t.Errorf("%d probes, want 10", probes)
+	}
+	wrong := start(t, "-probe")
+	if got := wrong.wait(t); got != exitUsage || !strings.Contains(wrong.stderr.String(), "-probe needs -addr") {
+		t.Errorf("without -addr: exit status %d, stderr: %s", got, &wrong.stderr)
+	}
+}
+
 // get asks until the server listens.
 func get(url string) (string, error) {
 	for end := time.Now().Add(tooLong); ; {

@@ -1,0 +1,120 @@
+package flood
+
+import (
+	"context"
+	"io"
+	"net"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// connect connects to a TCP server. All that is done with the connection has to
+// end by the deadline, and soon after ctx has ended.
+//
+// It does without package net, in whose poller a goroutine that waits gives its
+// processor away and gets it back with the help of other threads. On a busy core,
+// or a virtual one, that takes 0.3 ms of a probe, as much as the server does.
+func connect(ctx context.Context, addr string, deadline time.Time) (io.ReadWriteCloser, error) {
+	to, err := net.ResolveTCPAddr("tcp", addr)
+	if err != nil {
+		return nil, err
+	}
+	family, sa := unix.AF_INET6, unix.Sockaddr(&unix.SockaddrInet6{Port: to.Port, Addr: [16]byte(to.IP.To16())})
+	if ip := to.IP.To4(); ip != nil {
+		family, sa = unix.AF_INET, &unix.SockaddrInet4{Port: to.Port, Addr: [4]byte(ip)}
+	}
+	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, os.NewSyscallError("socket", err)
+	}
+	s := &socket{fd: fd, ctx: ctx, deadline: deadline}
+	// Interrupted or not, it goes on by itself.
+	if err = unix.Connect(fd, sa); err == unix.EINPROGRESS || err == unix.EINTR {
+		if err = s.wait(unix.POLLOUT); err == nil {
+			err = s.failed()
+		}
+	}
+	if err != nil {
+		s.Close()
+		return nil, os.NewSyscallError("connect", err)
+	}
+	return s, nil
+}
+
+// socket is a connection whose calls wait in the kernel.
+type socket struct {
+	fd       int
+	ctx      context.Context
+	deadline time.Time
+}
+
+// lookFor is how long a call waits before it looks whether ctx has ended.
+const lookFor = 50 * time.Millisecond
+
+// wait waits until there is one of the events, or an error.
+func (s *socket) wait(events int16) error {
+	for {
+		left := time.Until(s.deadline)
+		if left <= 0 {
+			return os.ErrDeadlineExceeded
+		}
+		if err := s.ctx.Err(); err != nil {
+			return err
+		}
+		timeout := min(left, lookFor) + time.Millisecond - 1
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(s.fd), Events: events}}, int(timeout/time.Millisecond))
+		if n > 0 {
+			return nil
+		}
+		if err != nil && err != unix.EINTR {
+			return os.NewSyscallError("poll", err)
+		}
+	}
+}
+
+// failed returns why a connection could not be made.
+func (s *socket) failed() error {
+	errno, err := unix.GetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_ERROR)
+	if err == nil && errno != 0 {
+		err = unix.Errno(errno)
+	}
+	return err
+}
+
+func (s *socket) Read(p []byte) (int, error) {
+	n, err := s.do(unix.POLLIN, func() (int, error) { return unix.Read(s.fd, p) })
+	if n == 0 && err == nil {
+		err = io.EOF
+	}
+	return n, err
+}
+
+func (s *socket) Write(p []byte) (n int, err error) {
+	for n < len(p) && err == nil {
+		var m int
+		m, err = s.do(unix.POLLOUT, func() (int, error) { return unix.Write(s.fd, p[n:]) })
+		n += m
+	}
+	return n, err
+}
+
+// do makes a call when it need not wait.
+func (s *socket) do(events int16, call func() (int, error)) (int, error) {
+	for {
+		switch n, err := call(); err {
+		case nil:
+			return n, nil
+		case unix.EINTR:
+		case unix.EAGAIN:
+			if err := s.wait(events); err != nil {
+				return 0, err
+			}
+		default:
+			return 0, err
+		}
+	}
+}
+
+func (s *socket) Close() error { return unix.Close(s.fd) }
