@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"reflect"
 	"regexp"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -354,8 +355,23 @@ func threadsOfSlice(t *testing.T) (n int, first bool) {
 
 // The lane's thread alone has the short time slice, and takes it along.
 func TestLaneHasAShortSlice(t *testing.T) {
-	if attr, err := unix.SchedGetAttr(0, 0); err != nil || attr.Policy != unix.SCHED_NORMAL || attr.Runtime <= uint64(slice) {
-		t.Skipf("Linux before 6.12, or another policy: %+v, %v", attr, err)
+	if !mayAsk() {
+		t.Skip("system calls are filtered")
+	}
+	granted := make(chan error)
+	go func() {
+		runtime.LockOSThread() // for good: the thread ends
+		attr, err := unix.SchedGetAttr(0, 0)
+		if err == nil && (attr.Policy != unix.SCHED_NORMAL || attr.Runtime <= uint64(slice)) {
+			err = fmt.Errorf("Linux before 6.12, or another policy: %+v", *attr)
+		}
+		if err == nil {
+			err = unix.SchedSetAttr(0, attr, 0)
+		}
+		granted <- err
+	}()
+	if err := <-granted; err != nil {
+		t.Skip(err)
 	}
 	none := func() bool {
 		n, first := threadsOfSlice(t)
@@ -371,6 +387,51 @@ func TestLaneHasAShortSlice(t *testing.T) {
 		t.Fatal(err)
 	}
 	eventually(t, "the thread has ended", none)
+}
+
+// Where asking for the slice would be the end of the process, the lane does not.
+func TestLaneWhereSystemCallsAreFiltered(t *testing.T) {
+	if instrumented() {
+		t.Skip("no lane")
+	}
+	_, out := startChild(t, "filtered", nil, "KUBERNETES_SERVICE_HOST=")
+	said := line(t, out)
+	if why, ok := strings.CutPrefix(said, "no filter: "); ok {
+		t.Skip(why)
+	}
+	addr, err := net.ResolveTCPAddr("tcp", said)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := ask(t, addr, probeRequest("/livez")); !strings.HasPrefix(got, "HTTP/1.1 200 ") {
+		t.Errorf("got %q", got)
+	}
+}
+
+func init() {
+	children["filtered"] = func() {
+		filter := []unix.SockFilter{
+			{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: 0}, // the call's number
+			{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: unix.SYS_SCHED_SETATTR, Jt: 0, Jf: 1},
+			{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_KILL_PROCESS},
+			{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW},
+		}
+		program := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
+		runtime.LockOSThread() // both calls are to be of one thread
+		err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+		if err == nil {
+			_, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_TSYNC, uintptr(unsafe.Pointer(&program)))
+			if errno != 0 {
+				err = errno
+			}
+		}
+		if err != nil {
+			fmt.Println("no filter:", err)
+			return
+		}
+		runtime.UnlockOSThread()
+		children["stopped"]()
+	}
 }
 
 func TestLaneClosedBeforeItBegins(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -70,6 +71,38 @@ func (s slowReader) read(r io.Reader) (all []byte, longest time.Duration, err er
 	}
 	rest, err := io.ReadAll(r)
 	return append(all, rest...), longest, err
+}
+
+// lengths is a connection that keeps the lengths of what is written to it.
+type lengths struct {
+	net.Conn
+	writes []int
+}
+
+func (l *lengths) Write(p []byte) (int, error) {
+	l.writes = append(l.writes, len(p))
+	return len(p), nil
+}
+
+func TestConn_LongWritesGoInPieces(t *testing.T) {
+	for _, tc := range []struct {
+		length int
+		want   []int
+	}{
+		{0, []int{0}},
+		{1, []int{1}},
+		{wholeWrite, []int{wholeWrite}},
+		{wholeWrite + 1, []int{writePiece, writePiece, 1}},
+		{3 * writePiece, []int{writePiece, writePiece, writePiece}},
+	} {
+		l := &lengths{}
+		if n, err := newConn(l, 0).Write(make([]byte, tc.length)); n != tc.length || err != nil {
+			t.Errorf("%d bytes: Write = %d, %v", tc.length, n, err)
+		}
+		if !slices.Equal(l.writes, tc.want) {
+			t.Errorf("%d bytes are written as %v, want %v", tc.length, l.writes, tc.want)
+		}
+	}
 }
 
 func TestConn_SlowButSteadyReaderGetsAll(t *testing.T) {
