@@ -3,27 +3,25 @@ package flood
 import (
 	"context"
 	"io"
-	"net"
+	"net/netip"
 	"os"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// connect connects to a TCP server. All that is done with the connection has to
-// end by the deadline, and soon after ctx has ended.
-//
-// It does without package net, in whose poller a goroutine that waits gives its
-// processor away and gets it back with the help of other threads. On a busy core,
-// or a virtual one, that takes 0.3 ms of a probe, as much as the server does.
+// connect is dial, but for names without package net, in whose poller a goroutine
+// that waits gives its processor away and gets it back with the help of other
+// threads. On a busy core, or a virtual one, that takes 0.15 ms of a probe, half as
+// much as the server does. Here it keeps a thread while it waits.
 func connect(ctx context.Context, addr string, deadline time.Time) (io.ReadWriteCloser, error) {
-	to, err := net.ResolveTCPAddr("tcp", addr)
-	if err != nil {
-		return nil, err
+	to, err := netip.ParseAddrPort(addr)
+	if err != nil || to.Addr().Zone() != "" {
+		return dial(ctx, addr, deadline)
 	}
-	family, sa := unix.AF_INET6, unix.Sockaddr(&unix.SockaddrInet6{Port: to.Port, Addr: [16]byte(to.IP.To16())})
-	if ip := to.IP.To4(); ip != nil {
-		family, sa = unix.AF_INET, &unix.SockaddrInet4{Port: to.Port, Addr: [4]byte(ip)}
+	family, sa := unix.AF_INET6, unix.Sockaddr(&unix.SockaddrInet6{Port: int(to.Port()), Addr: to.Addr().As16()})
+	if ip := to.Addr().Unmap(); ip.Is4() {
+		family, sa = unix.AF_INET, &unix.SockaddrInet4{Port: int(to.Port()), Addr: ip.As4()}
 	}
 	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -50,21 +48,34 @@ type socket struct {
 	deadline time.Time
 }
 
-// lookFor is how long a call waits before it looks whether ctx has ended.
+// lookFor is how long a call waits before it looks whether ctx has ended, if it
+// can.
 const lookFor = 50 * time.Millisecond
+
+// left returns how long a call may still wait, or why it may not go on.
+func (s *socket) left() (time.Duration, error) {
+	if err := s.ctx.Err(); err != nil {
+		return 0, err
+	}
+	left := time.Until(s.deadline)
+	if left <= 0 {
+		return 0, os.ErrDeadlineExceeded
+	}
+	if s.ctx.Done() != nil {
+		left = min(left, lookFor)
+	}
+	return left, nil
+}
 
 // wait waits until there is one of the events, or an error.
 func (s *socket) wait(events int16) error {
 	for {
-		left := time.Until(s.deadline)
-		if left <= 0 {
-			return os.ErrDeadlineExceeded
-		}
-		if err := s.ctx.Err(); err != nil {
+		left, err := s.left()
+		if err != nil {
 			return err
 		}
-		timeout := min(left, lookFor) + time.Millisecond - 1
-		n, err := unix.Poll([]unix.PollFd{{Fd: int32(s.fd), Events: events}}, int(timeout/time.Millisecond))
+		ms := (left + time.Millisecond - 1) / time.Millisecond // rounded up
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(s.fd), Events: events}}, int(ms))
 		if n > 0 {
 			return nil
 		}
@@ -103,6 +114,9 @@ func (s *socket) Write(p []byte) (n int, err error) {
 // do makes a call when it need not wait.
 func (s *socket) do(events int16, call func() (int, error)) (int, error) {
 	for {
+		if _, err := s.left(); err != nil {
+			return 0, err
+		}
 		switch n, err := call(); err {
 		case nil:
 			return n, nil

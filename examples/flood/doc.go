@@ -11,7 +11,7 @@
 //	body, err := flood.Verify(ctx, addr, "/clients") // one response, looked at in full
 //	mem := flood.WatchMemory(srv.PID(), 100*time.Millisecond)
 //
-//	go prober.Run(ctx)      // a new connection every 20 ms, 1 s limit
+//	go prober.Run(ctx)        // a new connection every 20 ms, 1 s limit; better from another process
 //	res, err := load.Run(ctx) // closed loop over kept connections
 //
 // The load generator usually has one core to itself while the server has

@@ -61,9 +61,8 @@ func pinThread(tid, core int) error {
 	return unix.SchedSetaffinity(tid, &set)
 }
 
-// startOn starts cmd with all of its threads on one core; on any core if core
-// is negative. The child inherits the affinity of the thread that forks it, so
-// that thread, and no other of ours, is moved for the moment.
+// startOn is StartChild. The child inherits the affinity of the thread that forks
+// it, so that thread, and no other of ours, is moved for the moment.
 func startOn(cmd *exec.Cmd, core int) error {
 	// Should this process die by a signal that it cannot catch, its children
 	// must not outlive it.

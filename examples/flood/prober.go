@@ -18,6 +18,9 @@ import (
 // It is an open loop: a probe starts every Every whether or not earlier ones
 // have been answered. A prober that waited for its answers would probe a stuck
 // server once and call that one failure.
+//
+// Nothing else should run in its process, least of all the flood: a probe is timed
+// by a goroutine, which waits for others as it would for the server.
 type Prober struct {
 	// Addr is the server's host:port.
 	Addr string
@@ -25,7 +28,8 @@ type Prober struct {
 	Path string
 	// Every is the time between the starts of two probes. 0 means 20 ms.
 	Every time.Duration
-	// Timeout is the limit of one probe. 0 means kubelet's default of 1 s.
+	// Timeout is the limit of one probe. 0 means kubelet's default of 1 s. At most
+	// 1000 probes may have to wait at once.
 	Timeout time.Duration
 	// Duration is how long new probes start; those under way at its end are
 	// awaited. It must be positive.
@@ -33,6 +37,9 @@ type Prober struct {
 	// Each, if set, is told of every probe when it has ended, one at a time.
 	Each func(Probe)
 }
+
+// waitingMost is how many probes may wait at once: on Linux each keeps a thread.
+const waitingMost = 1000
 
 // Probe is one probe and what became of it.
 type Probe struct {
@@ -70,6 +77,9 @@ func (p Prober) Run(ctx context.Context) ([]Probe, error) {
 	}
 	if p.Timeout <= 0 {
 		p.Timeout = time.Second
+	}
+	if p.Timeout/p.Every > waitingMost {
+		return nil, fmt.Errorf("flood: with a timeout of %v and a probe every %v more than %d may wait at once", p.Timeout, p.Every, waitingMost)
 	}
 	var (
 		wg     sync.WaitGroup

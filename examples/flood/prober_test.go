@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 )
@@ -115,6 +116,60 @@ func TestFailuresHaveReasons(t *testing.T) {
 	}
 }
 
+func TestProbesReachEveryKindOfAddress(t *testing.T) {
+	srv := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("ok")) })}
+	defer srv.Close()
+	one := func(addr string) Probe {
+		t.Helper()
+		probes, err := Prober{Addr: addr, Duration: 1}.Run(t.Context())
+		if err != nil || len(probes) != 1 {
+			t.Fatalf("%s: %+v, %v", addr, probes, err)
+		}
+		return probes[0]
+	}
+	for listen, others := range map[string][]string{"127.0.0.1:0": {"", "localhost"}, "[::1]:0": nil} {
+		ln, err := net.Listen("tcp", listen)
+		if err != nil {
+			t.Fatal(err)
+		}
+		go srv.Serve(ln)
+		if p := one(ln.Addr().String()); !p.OK() {
+			t.Errorf("%s: %+v", ln.Addr(), p)
+		}
+		_, port, _ := net.SplitHostPort(ln.Addr().String())
+		for _, host := range others {
+			if p := one(net.JoinHostPort(host, port)); !p.OK() {
+				t.Errorf("%q on %s: %+v", host, listen, p)
+			}
+		}
+	}
+	if p := one("nowhere"); p.OK() {
+		t.Errorf("an address without a port: %+v", p)
+	}
+}
+
+// A body without an end does not keep a probe beyond its limit.
+func TestProbesEndAmidABodyWithoutEnd(t *testing.T) {
+	addr := serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		for page := make([]byte, 64<<10); ; {
+			if _, err := w.Write(page); err != nil {
+				return
+			}
+		}
+	})
+	probes, err := Prober{Addr: addr, Duration: 1, Timeout: 100 * time.Millisecond}.Run(t.Context())
+	if err != nil || len(probes) != 1 || probes[0].Failure != "timeout" {
+		t.Errorf("%+v, %v, want a timeout", probes, err)
+	}
+}
+
+func TestProberRefusesToHaveTooManyWait(t *testing.T) {
+	_, err := Prober{Addr: "127.0.0.1:1", Every: time.Millisecond, Timeout: 10 * time.Second, Duration: 1}.Run(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "more than 1000 may wait at once") {
+		t.Errorf("error %v", err)
+	}
+}
+
 func TestProberEndsWithItsContext(t *testing.T) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -123,7 +178,7 @@ func TestProberEndsWithItsContext(t *testing.T) {
 	defer ln.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Millisecond)
 	defer cancel()
-	probes, err := Prober{Addr: ln.Addr().String(), Duration: limit, Timeout: limit}.Run(ctx)
+	probes, err := Prober{Addr: ln.Addr().String(), Every: time.Second, Duration: limit, Timeout: limit}.Run(ctx)
 	if err != nil || len(probes) != 0 {
 		t.Errorf("got %v, %v: probes that the end cut off say nothing about the server", probes, err)
 	}

@@ -72,8 +72,7 @@ func Start(ctx context.Context, p Process) (*Server, error) {
 	if p.Procs > 0 {
 		s.cmd.Env = append(os.Environ(), "GOMAXPROCS="+strconv.Itoa(p.Procs))
 	}
-	ownGroup(s.cmd)
-	if err := startOn(s.cmd, p.Core); err != nil {
+	if err := StartChild(s.cmd, p.Core); err != nil {
 		return nil, fmt.Errorf("flood: cannot start %s: %w", p.Path, err)
 	}
 	go func() {
@@ -102,6 +101,15 @@ func Start(ctx context.Context, p Process) (*Server, error) {
 		case <-time.After(readyPause):
 		}
 	}
+}
+
+// StartChild starts cmd with all of its threads on one core; on any core if core
+// is negative, or if this is not Linux. A Ctrl-C does not reach it, since it is for
+// this process to decide when its children end. On Linux it dies with this process,
+// however that ends.
+func StartChild(cmd *exec.Cmd, core int) error {
+	ownGroup(cmd)
+	return startOn(cmd, core)
 }
 
 // PID returns the child's process id.

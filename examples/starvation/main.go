@@ -40,27 +40,30 @@ func run(args []string, stdout, stderr io.Writer) int {
 		return 0
 	}
 
+	// All that listens to ctx stops at the first signal; a second one ends this
+	// process at once, and on Linux the kernel ends its children with it.
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
+	context.AfterFunc(ctx, stop)
+
 	if o.probe {
-		if err := o.probeAlone(stdout); err != nil {
+		err := o.probeAlone(ctx, stdout)
+		if ctx.Err() != nil {
+			return exitInterrupted
+		}
+		if err != nil {
 			fmt.Fprintf(stderr, "starvation: %v\n", err)
 			return exitFailed
 		}
 		return 0
 	}
-
-	// All that listens to ctx stops at the first signal; a second one ends this
-	// process at once, and on Linux the kernel ends the server with it.
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	defer stop()
-	context.AfterFunc(ctx, stop)
-
 	text := stdout
 	if o.json {
 		text = stderr
 	}
 	if err := compare(ctx, &o, text, stdout); err != nil {
 		if ctx.Err() != nil {
-			fmt.Fprintln(stderr, "starvation: interrupted; the server process has been stopped, nothing is left running")
+			fmt.Fprintln(stderr, "starvation: interrupted; its processes have been stopped, nothing is left running")
 			return exitInterrupted
 		}
 		fmt.Fprintf(stderr, "starvation: %v\n", err)

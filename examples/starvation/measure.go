@@ -87,7 +87,7 @@ func (o *options) measure(ctx context.Context, m mode, con *console) measurement
 	go func() {
 		defer close(loaded)
 		load, loadErr = flood.Load{
-			Addr: addr, Path: "/clients", Body: body, Duration: duration + 2*probeTimeout,
+			Addr: addr, Path: "/clients", Body: body, Duration: duration + time.Minute,
 			Clients: o.clients, Stalled: o.stalled, Slow: o.slow, SlowRate: int(o.slowRate * 1e6),
 		}.Run(loadCtx)
 	}()

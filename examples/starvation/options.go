@@ -5,6 +5,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"net"
 	"slices"
 	"strings"
 	"time"
@@ -119,8 +120,10 @@ func parseOptions(args []string, w io.Writer) (options, error) {
 		}
 		o.servers = append(o.servers, m)
 	}
-	if o.probe && (o.addr == "" || o.serve != nil) {
-		return o, errors.New("-probe needs -addr, and no -serve")
+	if o.probe {
+		if _, _, err := net.SplitHostPort(o.addr); err != nil || o.serve != nil {
+			return o, errors.New("-probe needs a host:port in -addr, and no -serve")
+		}
 	}
 	o.command = commandLine(args)
 	err = errors.Join(

@@ -2,25 +2,23 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"os/exec"
-	"os/signal"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/probelane/probelane/examples/flood"
 )
 
 // probeApart probes a server from a process of its own, as kubelet is one. In
-// this one a probe would wait for the goroutines of the flood, half a millisecond
-// as often as not, and that would be taken for the server's.
+// this one a probe would wait for the goroutines of the flood, up to 60 ms, and
+// that would be taken for the server's.
 func (o *options) probeApart(ctx context.Context, self, addr string, each func(flood.Probe)) ([]flood.Probe, error) {
 	cmd := exec.CommandContext(ctx, self, "-probe", "-addr", addr, "-every", o.every.String(), "-seconds", strconv.Itoa(o.seconds))
 	var told bytes.Buffer
@@ -29,7 +27,7 @@ func (o *options) probeApart(ctx context.Context, self, addr string, each func(f
 	if err != nil {
 		return nil, err
 	}
-	if err := cmd.Start(); err != nil {
+	if err := flood.StartChild(cmd, o.loadCore); err != nil {
 		return nil, fmt.Errorf("cannot start the prober: %w", err)
 	}
 	var probes []flood.Probe
@@ -45,22 +43,25 @@ func (o *options) probeApart(ctx context.Context, self, addr string, each func(f
 		err = nil
 	}
 	if err := errors.Join(err, cmd.Wait()); err != nil {
-		return nil, fmt.Errorf("the prober: %w: %s", err, strings.TrimSpace(told.String()))
+		return nil, fmt.Errorf("the prober: %w; it wrote: %.2000q", err, told.String())
 	}
-	slices.SortFunc(probes, func(a, b flood.Probe) int { return int(a.Due - b.Due) })
+	slices.SortFunc(probes, func(a, b flood.Probe) int { return cmp.Compare(a.Due, b.Due) })
 	return probes, nil
 }
 
-// probeAlone is what that process does. It prints each probe when it has ended. A
-// Ctrl-C is meant for the one that has started it, whose end ends it, too: there
-// is nobody to print to.
-func (o *options) probeAlone(w io.Writer) error {
-	signal.Ignore(os.Interrupt)
-	var failed error
+// probeAlone is what that process does. It prints each probe when it has ended, as
+// long as there is somebody to read it.
+func (o *options) probeAlone(ctx context.Context, w io.Writer) error {
+	ctx, end := context.WithCancelCause(ctx)
+	defer end(nil)
 	lines := json.NewEncoder(w)
 	_, err := flood.Prober{
 		Addr: o.addr, Every: o.every, Timeout: probeTimeout, Duration: time.Duration(o.seconds) * time.Second,
-		Each: func(p flood.Probe) { failed = errors.Join(failed, lines.Encode(p)) },
-	}.Run(context.Background())
-	return errors.Join(err, failed)
+		Each: func(p flood.Probe) {
+			if err := lines.Encode(p); err != nil {
+				end(err)
+			}
+		},
+	}.Run(ctx)
+	return errors.Join(err, context.Cause(ctx))
 }
