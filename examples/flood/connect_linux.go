@@ -27,18 +27,12 @@ func connect(ctx context.Context, addr string, deadline time.Time) (io.ReadWrite
 	if err != nil {
 		return nil, os.NewSyscallError("socket", err)
 	}
-	s := &socket{fd: fd, ctx: ctx, deadline: deadline}
-	// Interrupted or not, it goes on by itself.
-	if err = unix.Connect(fd, sa); err == unix.EINPROGRESS || err == unix.EINTR {
-		if err = s.wait(unix.POLLOUT); err == nil {
-			err = s.failed()
-		}
-	}
-	if err != nil {
-		s.Close()
+	// What becomes of it the first write tells, which waits until it is known.
+	if err := unix.Connect(fd, sa); err != nil && err != unix.EINPROGRESS && err != unix.EINTR {
+		unix.Close(fd)
 		return nil, os.NewSyscallError("connect", err)
 	}
-	return s, nil
+	return &socket{fd, ctx, deadline}, nil
 }
 
 // socket is a connection whose calls wait in the kernel.
@@ -83,15 +77,6 @@ func (s *socket) wait(events int16) error {
 			return os.NewSyscallError("poll", err)
 		}
 	}
-}
-
-// failed returns why a connection could not be made.
-func (s *socket) failed() error {
-	errno, err := unix.GetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_ERROR)
-	if err == nil && errno != 0 {
-		err = unix.Errno(errno)
-	}
-	return err
 }
 
 func (s *socket) Read(p []byte) (int, error) {
