@@ -185,7 +185,7 @@ func TestWhoFindsNoRoomIsShed(t *testing.T) {
 }
 
 func TestRunDrainsAndReturnsNil(t *testing.T) {
-	g, err := New(WithoutMaxProcs(), WithDrain(200*time.Millisecond, 5*time.Second))
+	g, err := New(WithoutMaxProcs(), WithDrain(2*time.Second, 5*time.Second))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -223,6 +223,8 @@ func TestRunDrainsAndReturnsNil(t *testing.T) {
 	<-entered
 	stop()
 	until(t, func() bool { return g.Stats().Probes.Draining })
+	// The lane is told of it by a goroutine, which may get its turn after that.
+	until(t, func() bool { s, _ := fetch(t, addr, "/readyz"); return s == 503 })
 	for path, want := range map[string]int{"/readyz": 503, "/livez": 200, "/": 200} {
 		resp, err := client.Get("http://" + addr + path)
 		if err != nil {
