@@ -66,7 +66,7 @@ var _ net.Listener = (*Lane)(nil)
 
 // laneThread is the part of a lane that depends on the platform.
 type laneThread interface {
-	Accept() (net.Conn, error)
+	accept(peek bool) (c net.Conn, ahead []byte, err error)
 	Close() error
 	stats() LaneStats
 	disable(why string)
@@ -175,7 +175,21 @@ func (l *Lane) Accept() (net.Conn, error) {
 	if l.active == nil {
 		return l.inner.Accept()
 	}
-	return l.active.Accept()
+	c, _, err := l.active.accept(true)
+	return c, err
+}
+
+// AcceptAhead is Accept for a server that gets the beginning of what a connection
+// has sent from here, if it has been read already: ahead comes before everything
+// that can be read from c. That saves a system call for a connection that Accept
+// would have taken itself, since it need not be peeked at. middleware's server uses
+// it.
+func (l *Lane) AcceptAhead() (c net.Conn, ahead []byte, err error) {
+	if l.active == nil {
+		c, err = l.inner.Accept()
+		return c, nil, err
+	}
+	return l.active.accept(false)
 }
 
 // Close closes the listener and ends the lane. Who shares the socket, by

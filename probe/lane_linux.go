@@ -148,7 +148,7 @@ func newLoop(c laneConfig) *loop {
 	l := &loop{
 		epoll: -1, listener: -1, orders: -1, handOver: -1, spare: -1,
 		limit: int64(c.limit), asleep: min(asleep, int64(c.limit)/4), leaveFor: leaveFor, idle: int64(c.idle), rest: restMin,
-		gift: guest{fd: -1},
+		gift: gift{guest: guest{fd: -1}},
 	}
 	for i := range l.first {
 		l.first[i], l.last[i] = -1, -1
@@ -372,7 +372,7 @@ func (l *lane) draft(now time.Time) *draft {
 	if l.disabled.Load() != nil {
 		d.count = 0
 	}
-	l.taking.paths.Store(d.table)
+	l.taking.publish(d.table)
 	return d
 }
 
@@ -413,25 +413,28 @@ func (l *lane) finish(errno syscall.Errno) {
 	if errno != 0 {
 		l.failure = os.NewSyscallError("accept4", errno)
 	}
-	for i := range lp.slots {
-		switch s := &lp.slots[i]; s.list {
+	leave := func(g guest, list int32) {
+		switch list {
 		case slotKept:
-			n, _, _ := syscall.Recvfrom(int(s.fd), lp.request[:1], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+			n, _, _ := syscall.Recvfrom(int(g.fd), lp.request[:1], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
 			if n > 0 {
-				l.rest = append(l.rest, s.guest) // has a request
+				l.rest = append(l.rest, g) // has a request
 			} else {
-				syscall.Close(int(s.fd)) // idle, as http.Server.Shutdown sees it
+				syscall.Close(int(g.fd)) // idle, as http.Server.Shutdown sees it
 			}
 		case slotSilent, slotLeaving:
-			l.rest = append(l.rest, s.guest)
+			l.rest = append(l.rest, g)
 		}
+	}
+	for i := range lp.slots {
+		leave(lp.slots[i].guest, lp.slots[i].list)
 	}
 	atomic.StoreUint64(&lp.counts.waiting, 0)
 	// What Accept may have given since, and no more after that.
 	syscall.Shutdown(int(lp.orders), syscall.SHUT_RD)
 	lp.takeOrders()
 	if lp.gift.fd >= 0 {
-		l.rest = append(l.rest, lp.gift)
+		leave(lp.gift.guest, lp.gift.list)
 	}
 	// Where descriptors are scarce, accept may need those of the others.
 	release(lp)
@@ -454,25 +457,26 @@ func (l *lane) finish(errno syscall.Errno) {
 	close(l.ended)
 }
 
-// Accept starts the lane if it has not been yet.
-func (l *lane) Accept() (net.Conn, error) {
+// accept starts the lane if it has not been yet. It has read nothing ahead if it
+// is only to peek.
+func (l *lane) accept(peek bool) (c net.Conn, ahead []byte, err error) {
 	l.begin.Do(l.start)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for {
-		if c := l.take(); c != nil {
-			return c, nil
+		if c, ahead := l.take(peek); c != nil {
+			return c, ahead, nil
 		}
 		f, err := l.next()
 		if err != nil {
-			return nil, l.failed(err)
+			return nil, nil, l.failed(err)
 		}
 		c, err := net.FileConn(f.File)
 		if err != nil {
 			var errno syscall.Errno
 			if errors.As(err, &errno) && (errno.Temporary() || errno == syscall.ENOMEM || errno == syscall.ENOBUFS) {
 				l.retry = f
-				return nil, l.failed(scarce{os.NewSyscallError("accept4", errno)})
+				return nil, nil, l.failed(scarce{os.NewSyscallError("accept4", errno)})
 			}
 			f.Close()
 			continue
@@ -482,9 +486,9 @@ func (l *lane) Accept() (net.Conn, error) {
 			l.adjust(c)
 		}
 		if tcp, ok := c.(*net.TCPConn); ok && c.RemoteAddr() == nil {
-			return departed{tcp, f.from.addr()}, nil
+			c = departed{tcp, f.from.addr()}
 		}
-		return c, nil
+		return c, nil, nil
 	}
 }
 
@@ -609,7 +613,7 @@ func (l *lane) stats() LaneStats {
 	c := &l.loop.counts
 	s := LaneStats{
 		On:       true,
-		Answered: atomic.LoadUint64(&c.answered),
+		Answered: atomic.LoadUint64(&c.answered) + l.taking.answered.Load(),
 		Stale:    atomic.LoadUint64(&c.stale),
 		Passed:   atomic.LoadUint64(&c.passed) + l.taking.count.Load(),
 		Waiting:  int(atomic.LoadUint64(&c.waiting)),

@@ -278,7 +278,8 @@ func TestLaneThatEndsKeepsWhatHasARequest(t *testing.T) {
 		if errno := lane.loop.accept4(); errno != 0 {
 			t.Fatal(errno)
 		}
-		lane.loop.take(slotKept)
+		lane.loop.accepted.list = slotKept
+		lane.loop.take()
 		if i == 1 {
 			io.WriteString(c, "GET /other HTTP/1.1\r\n")
 			eventually(t, "it has arrived", func() bool { return lane.loop.peek() == 0 })
@@ -471,8 +472,8 @@ func TestLaneHandsOverInOrder(t *testing.T) {
 			sent, got := int32(0), int32(0)
 			bring := func() {
 				for range size {
-					lp.accepted.fd = sent
-					lp.take(slotSilent)
+					lp.accepted.fd, lp.accepted.list = sent, slotSilent
+					lp.take()
 					lp.pass()
 					sent++
 				}
@@ -1292,7 +1293,7 @@ func TestLaneCallsNothingThatNeedsAP(t *testing.T) {
 		t.Skip(err)
 	}
 	call := regexp.MustCompile(`CALL (\S+)\(SB\)`)
-	allowed := regexp.MustCompile(`/probe\.\(\*loop\)\.[a-zA-Z0-9]+$|/probe\.(name|value|host)Byte$|^syscall\.RawSyscall6$|^runtime\.(enter|exit)syscall$`)
+	allowed := regexp.MustCompile(`/probe\.\(\*(loop|desk)\)\.[a-zA-Z0-9]+$|/probe\.(name|value|host)Byte$|^syscall\.RawSyscall6$|^runtime\.(enter|exit)syscall$`)
 	for _, b := range builds {
 		t.Run(b.name, func(t *testing.T) {
 			binary := t.TempDir() + "/probe.test"
@@ -1301,7 +1302,7 @@ func TestLaneCallsNothingThatNeedsAP(t *testing.T) {
 			if out, err := cmd.CombinedOutput(); err != nil {
 				t.Fatalf("%v: %.2000s", err, out)
 			}
-			out, err := exec.Command("go", "tool", "objdump", "-s", `/probe\.\(\*loop\)\.`, binary).Output()
+			out, err := exec.Command("go", "tool", "objdump", "-s", `/probe\.\(\*(loop|desk)\)\.`, binary).Output()
 			if err != nil {
 				t.Fatalf("go tool objdump: %v", err)
 			}

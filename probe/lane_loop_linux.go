@@ -128,10 +128,16 @@ const (
 	slotLists
 )
 
-// guest is a connection as it comes from accept4 and goes into the pipe.
+// guest is a connection as it goes into the pipe.
 type guest struct {
 	fd   int32
 	from sockaddr // the client's: a connection that is reset forgets it
+}
+
+// gift is a connection as it comes from accept4, or from Accept.
+type gift struct {
+	guest
+	list int32 // where it belongs: slotSilent or slotKept
 }
 
 // sockaddr has room for sockaddr_in6, and for the beginning of others.
@@ -155,7 +161,6 @@ type loop struct {
 	orders   int32 // tables come in here; its end means stop
 	handOver int32 // descriptors go out here
 	spare    int32 // given up to accept when there are no more; -1 if so
-	current  int32 // the table in force
 	resting  bool  // not accepting
 	clogged  bool  // handOver was full, and is watched
 	sized    bool  // the length of the listener's queue can be asked for
@@ -174,16 +179,15 @@ type loop struct {
 	rest  int64 // how long to rest the next time
 	awake int64 // when the present rest ends
 
-	gift guest // from Accept, until there is a slot for it; fd is -1 if there is none
+	gift gift // from Accept, until there is a slot for it; fd is -1 if there is none
 
 	// What is passed between functions, lest their frames outgrow what is
 	// given to a chain of nosplit ones where nothing is optimized.
 	at       int32 // the slot that is being dealt with
-	accepted guest
+	accepted gift
 	length   uint32 // of its address
-	got      int32  // bytes in request
-	size     int32  // of response
-	ask      parsed
+
+	desk // for the slot that is being dealt with
 
 	first, last [slotLists]int32
 	slots       [waitingMax]slot
@@ -192,10 +196,6 @@ type loop struct {
 	clock       syscall.Timespec
 	info        listenInfo
 	parcel      [parcelMax]guest
-
-	request  [requestMax]byte
-	response [responseMax]byte
-	tables   [2]table
 
 	// Written by the lane: odd while it leaves the queue to Accept, and how many
 	// gifts have got a slot, modulo 1<<32.
@@ -258,7 +258,8 @@ func (l *loop) serve() syscall.Errno {
 			l.accepted = l.gift
 			l.gift.fd = -1
 			l.took++
-			l.admit()
+			l.take()
+			l.look()
 		}
 		for i := int32(0); i < n; i++ {
 			e := &l.events[i&(batch-1)]
@@ -405,8 +406,8 @@ func (l *loop) takeOrders() bool {
 			return true
 		case errno != 0 || n == 0:
 			return false
-		case n == unsafe.Sizeof(guest{}):
-			if g := (*guest)(unsafe.Pointer(&l.tables[next])); g.fd >= 0 {
+		case n == unsafe.Sizeof(gift{}):
+			if g := (*gift)(unsafe.Pointer(&l.tables[next])); g.fd >= 0 {
 				l.gift = *g
 			}
 			l.resume()
@@ -453,7 +454,8 @@ func (l *loop) accept() syscall.Errno {
 		}
 	}
 	if errno == 0 {
-		l.admit()
+		l.take()
+		l.look()
 	}
 	l.reserve()
 	if l.spare < 0 && errno != 0 {
@@ -461,17 +463,6 @@ func (l *loop) accept() syscall.Errno {
 		l.rest = min(2*l.rest, restMax)
 	}
 	return 0
-}
-
-// admit deals with the connection just accepted, for which there is a slot.
-//
-//go:nosplit
-//go:noinline
-//go:norace
-func (l *loop) admit() {
-	l.take(slotSilent)
-	l.slot(l.at).until = l.now + silence
-	l.look()
 }
 
 // accept4 does not block, whatever others have made of the listener. It leaves
@@ -486,7 +477,7 @@ func (l *loop) accept4() syscall.Errno {
 	l.length = uint32(unsafe.Sizeof(sockaddr{}))
 	fd, _, errno := syscall.RawSyscall6(syscall.SYS_ACCEPT4, uintptr(l.listener), uintptr(unsafe.Pointer(&l.accepted.from)),
 		uintptr(unsafe.Pointer(&l.length)), syscall.SOCK_CLOEXEC, 0, 0)
-	l.accepted.fd = int32(fd)
+	l.accepted.fd, l.accepted.list = int32(fd), slotSilent
 	return errno
 }
 
@@ -593,13 +584,14 @@ func (l *loop) peek() syscall.Errno {
 //go:noinline
 //go:norace
 func (l *loop) answer() int {
-	late := l.age > l.limit || l.since > l.outdated
-	l.compose(late)
+	l.late = l.age > l.limit || l.since > l.outdated
+	l.compose()
+	l.of = l.slot(l.at).fd
 	if !l.consume() || !l.send() {
 		return fateEnd // a client that has long stopped to read its answers
 	}
 	l.counts.answered++
-	if late {
+	if l.late {
 		l.counts.stale++
 	}
 	if l.ask.close {
@@ -608,24 +600,6 @@ func (l *loop) answer() int {
 	l.slot(l.at).until = l.now + l.idle
 	l.move(l.at, slotKept)
 	return fateWait
-}
-
-//go:nosplit
-//go:noinline
-//go:norace
-func (l *loop) consume() bool {
-	n, _, errno := syscall.RawSyscall6(syscall.SYS_RECVFROM, uintptr(l.slot(l.at).fd), uintptr(unsafe.Pointer(&l.request[0])),
-		uintptr(l.got), syscall.MSG_DONTWAIT, 0, 0)
-	return errno == 0 && int32(n) == l.got
-}
-
-//go:nosplit
-//go:noinline
-//go:norace
-func (l *loop) send() bool {
-	n, _, errno := syscall.RawSyscall6(syscall.SYS_SENDTO, uintptr(l.slot(l.at).fd), uintptr(unsafe.Pointer(&l.response[0])),
-		uintptr(l.size), syscall.MSG_DONTWAIT|msgNoSignal, 0, 0)
-	return errno == 0 && int32(n) == l.size
 }
 
 // pass hands the connection at l.at over to Accept.
@@ -797,10 +771,14 @@ func (l *loop) slot(i int32) *slot { return &l.slots[i&(waitingMax-1)] }
 //go:nosplit
 //go:noinline
 //go:norace
-func (l *loop) take(list int32) {
+func (l *loop) take() {
 	l.at = l.first[slotFree]
-	l.slot(l.at).guest = l.accepted
-	l.move(l.at, list)
+	s := l.slot(l.at)
+	s.guest, s.until = l.accepted.guest, l.now+silence
+	if l.accepted.list == slotKept {
+		s.until = l.now + l.idle
+	}
+	l.move(l.at, l.accepted.list)
 }
 
 // move puts a slot at the end of another list, or of its own.

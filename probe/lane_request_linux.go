@@ -2,11 +2,30 @@
 
 package probe
 
+import (
+	"syscall"
+	"unsafe"
+)
+
 // What the lane answers by itself: a GET or HEAD of a served path, spelled out
 // as it was given, HTTP/1.1 or 1.0, whole, with nothing behind it, and with no
 // header that could make net/http or the handler answer differently. All else
 // is left to them, however right it may be. So the lane needs to know what is
 // harmless, and not what HTTP is.
+
+// desk is where a request is read and answered. Nothing in it points anywhere, and
+// what is done there needs no P.
+type desk struct {
+	of       int32 // the connection's descriptor, for consume and send
+	got      int32 // bytes in request
+	size     int32 // of response
+	ask      parsed
+	late     bool  // for any other answer than 503
+	current  int32 // the table in force
+	request  [requestMax]byte
+	response [responseMax]byte
+	tables   [2]table
+}
 
 // parsed is what a request asks for.
 type parsed struct {
@@ -16,18 +35,18 @@ type parsed struct {
 	route int32
 }
 
-// parse tells whether the lane may answer what is in l.request, and what in
-// l.ask.
+// parse tells whether the lane may answer what is in d.request, and what in
+// d.ask.
 //
 //go:nosplit
 //go:noinline
 //go:norace
-func (l *loop) parse() bool {
-	if l.got >= requestMax {
+func (d *desk) parse() bool {
+	if d.got >= requestMax {
 		return false // there may be more
 	}
-	i := l.parseLine()
-	return i > 0 && l.parseHeaders(i)
+	i := d.parseLine()
+	return i > 0 && d.parseHeaders(i)
 }
 
 // parseLine returns where the headers begin, or zero.
@@ -35,31 +54,31 @@ func (l *loop) parse() bool {
 //go:nosplit
 //go:noinline
 //go:norace
-func (l *loop) parseLine() int32 {
-	l.ask = parsed{}
+func (d *desk) parseLine() int32 {
+	d.ask = parsed{}
 	var i int32
 	switch {
-	case l.has(0, "GET "):
+	case d.has(0, "GET "):
 		i = 4
-	case l.has(0, "HEAD "):
+	case d.has(0, "HEAD "):
 		i = 5
-		l.ask.head = true
+		d.ask.head = true
 	default:
 		return 0
 	}
 	start := i
-	for i < l.got && l.request[i&(requestMax-1)] != ' ' {
+	for i < d.got && d.request[i&(requestMax-1)] != ' ' {
 		i++
 	}
-	l.ask.route = l.find(start, i)
-	if l.ask.route < 0 {
+	d.ask.route = d.find(start, i)
+	if d.ask.route < 0 {
 		return 0
 	}
 	switch {
-	case l.has(i, " HTTP/1.1\r\n"):
-	case l.has(i, " HTTP/1.0\r\n"):
-		l.ask.old = true
-		l.ask.close = true
+	case d.has(i, " HTTP/1.1\r\n"):
+	case d.has(i, " HTTP/1.0\r\n"):
+		d.ask.old = true
+		d.ask.close = true
 	default:
 		return 0
 	}
@@ -69,63 +88,83 @@ func (l *loop) parseLine() int32 {
 //go:nosplit
 //go:noinline
 //go:norace
-func (l *loop) parseHeaders(i int32) bool {
-	n := l.got
+func (d *desk) parseHeaders(i int32) bool {
+	n := d.got
 	var hosts, accepts, connections int32
-	for !l.has(i, "\r\n") {
+	for !d.has(i, "\r\n") {
 		name := i
-		for i < n && nameByte(l.request[i&(requestMax-1)]) {
+		for i < n && nameByte(d.request[i&(requestMax-1)]) {
 			i++
 		}
 		nameEnd := i
-		if i == name || i >= n || l.request[i&(requestMax-1)] != ':' {
+		if i == name || i >= n || d.request[i&(requestMax-1)] != ':' {
 			return false
 		}
 		i++
-		for i < n && l.request[i&(requestMax-1)] == ' ' {
+		for i < n && d.request[i&(requestMax-1)] == ' ' {
 			i++
 		}
 		value := i
-		for i < n && valueByte(l.request[i&(requestMax-1)]) {
+		for i < n && valueByte(d.request[i&(requestMax-1)]) {
 			i++
 		}
 		valueEnd := i
-		if !l.has(i, "\r\n") {
+		if !d.has(i, "\r\n") {
 			return false
 		}
 		i += 2
-		for valueEnd > value && l.request[(valueEnd-1)&(requestMax-1)] == ' ' {
+		for valueEnd > value && d.request[(valueEnd-1)&(requestMax-1)] == ' ' {
 			valueEnd--
 		}
 		switch {
-		case l.is(name, nameEnd, "host"):
+		case d.is(name, nameEnd, "host"):
 			hosts++
 			for j := value; j < valueEnd; j++ {
-				if !hostByte(l.request[j&(requestMax-1)]) {
+				if !hostByte(d.request[j&(requestMax-1)]) {
 					return false
 				}
 			}
-		case l.is(name, nameEnd, "connection"):
+		case d.is(name, nameEnd, "connection"):
 			connections++
 			switch {
-			case l.is(value, valueEnd, "close"):
-				l.ask.close = true
-			case l.is(value, valueEnd, "keep-alive") && !l.ask.old:
+			case d.is(value, valueEnd, "close"):
+				d.ask.close = true
+			case d.is(value, valueEnd, "keep-alive") && !d.ask.old:
 			default:
 				return false
 			}
-		case l.is(name, nameEnd, "accept"):
+		case d.is(name, nameEnd, "accept"):
 			accepts++
-			if !l.is(value, valueEnd, "*/*") && !l.is(value, valueEnd, "text/plain") {
+			if !d.is(value, valueEnd, "*/*") && !d.is(value, valueEnd, "text/plain") {
 				return false
 			}
-		case l.is(name, nameEnd, "content-length"), l.is(name, nameEnd, "transfer-encoding"),
-			l.is(name, nameEnd, "expect"), l.is(name, nameEnd, "upgrade"), l.is(name, nameEnd, "trailer"),
-			l.is(name, nameEnd, "te"), l.is(name, nameEnd, "http2-settings"):
+		case d.is(name, nameEnd, "content-length"), d.is(name, nameEnd, "transfer-encoding"),
+			d.is(name, nameEnd, "expect"), d.is(name, nameEnd, "upgrade"), d.is(name, nameEnd, "trailer"),
+			d.is(name, nameEnd, "te"), d.is(name, nameEnd, "http2-settings"):
 			return false
 		}
 	}
-	return i+2 == n && hosts <= 1 && (hosts == 1 || l.ask.old) && accepts <= 1 && connections <= 1
+	return i+2 == n && hosts <= 1 && (hosts == 1 || d.ask.old) && accepts <= 1 && connections <= 1
+}
+
+// consume takes the request from a connection on which it has been peeked at.
+//
+//go:nosplit
+//go:noinline
+//go:norace
+func (d *desk) consume() bool {
+	n, _, errno := syscall.RawSyscall6(syscall.SYS_RECVFROM, uintptr(d.of), uintptr(unsafe.Pointer(&d.request[0])),
+		uintptr(d.got), syscall.MSG_DONTWAIT, 0, 0)
+	return errno == 0 && int32(n) == d.got
+}
+
+//go:nosplit
+//go:noinline
+//go:norace
+func (d *desk) send() bool {
+	n, _, errno := syscall.RawSyscall6(syscall.SYS_SENDTO, uintptr(d.of), uintptr(unsafe.Pointer(&d.response[0])),
+		uintptr(d.size), syscall.MSG_DONTWAIT|msgNoSignal, 0, 0)
+	return errno == 0 && int32(n) == d.size
 }
 
 // has tells whether s stands at i.
@@ -133,12 +172,12 @@ func (l *loop) parseHeaders(i int32) bool {
 //go:nosplit
 //go:noinline
 //go:norace
-func (l *loop) has(i int32, s string) bool {
-	if l.got-i < int32(len(s)) {
+func (d *desk) has(i int32, s string) bool {
+	if d.got-i < int32(len(s)) {
 		return false
 	}
 	for j := range len(s) {
-		if l.request[(int(i)+j)&(requestMax-1)] != s[j] {
+		if d.request[(int(i)+j)&(requestMax-1)] != s[j] {
 			return false
 		}
 	}
@@ -151,12 +190,12 @@ func (l *loop) has(i int32, s string) bool {
 //go:nosplit
 //go:noinline
 //go:norace
-func (l *loop) is(i, end int32, s string) bool {
+func (d *desk) is(i, end int32, s string) bool {
 	if end-i != int32(len(s)) {
 		return false
 	}
 	for j := range len(s) {
-		c := l.request[(int(i)+j)&(requestMax-1)]
+		c := d.request[(int(i)+j)&(requestMax-1)]
 		if 'A' <= c && c <= 'Z' {
 			c += 'a' - 'A'
 		}

@@ -45,17 +45,17 @@ type tableAnswer struct {
 	body, bodyEnd int32
 }
 
-// find returns the route whose path stands between two places of l.request,
+// find returns the route whose path stands between two places of the request,
 // or -1.
 //
 //go:nosplit
 //go:noinline
 //go:norace
-func (l *loop) find(start, end int32) int32 {
-	t := &l.tables[l.current&1]
+func (d *desk) find(start, end int32) int32 {
+	t := &d.tables[d.current&1]
 	for k := range min(t.count, routesMax) {
 		r := &t.routes[k&(routesMax-1)]
-		if r.pathEnd-r.path == end-start && l.same(t, r.path, start, end) {
+		if r.pathEnd-r.path == end-start && d.same(t, r.path, start, end) {
 			return k
 		}
 	}
@@ -65,62 +65,62 @@ func (l *loop) find(start, end int32) int32 {
 //go:nosplit
 //go:noinline
 //go:norace
-func (l *loop) same(t *table, path, start, end int32) bool {
+func (d *desk) same(t *table, path, start, end int32) bool {
 	for i := start; i < end; i++ {
-		if l.request[i&(requestMax-1)] != t.text[(path+i-start)&(textMax-1)] {
+		if d.request[i&(requestMax-1)] != t.text[(path+i-start)&(textMax-1)] {
 			return false
 		}
 	}
 	return true
 }
 
-// compose writes the answer to l.ask into l.response.
+// compose writes the answer to what is asked into response.
 //
 //go:nosplit
 //go:noinline
 //go:norace
-func (l *loop) compose(late bool) {
-	t := &l.tables[l.current&1]
-	a := &t.routes[l.ask.route&(routesMax-1)].tableAnswer
-	if late {
+func (d *desk) compose() {
+	t := &d.tables[d.current&1]
+	a := &t.routes[d.ask.route&(routesMax-1)].tableAnswer
+	if d.late {
 		a = &t.late
 	}
-	if late || t.closing != 0 {
-		l.ask.close = true
+	if d.late || t.closing != 0 {
+		d.ask.close = true
 	}
-	l.size = 0
-	if l.ask.old {
-		l.addString("HTTP/1.0 ")
+	d.size = 0
+	if d.ask.old {
+		d.addString("HTTP/1.0 ")
 	} else {
-		l.addString("HTTP/1.1 ")
+		d.addString("HTTP/1.1 ")
 	}
-	l.addText(t, a.head, a.headEnd)
-	if l.ask.close && !l.ask.old {
-		l.addString("Connection: close\r\n")
+	d.addText(t, a.head, a.headEnd)
+	if d.ask.close && !d.ask.old {
+		d.addString("Connection: close\r\n")
 	}
-	l.addString("\r\n")
-	if !l.ask.head {
-		l.addText(t, a.body, a.bodyEnd)
+	d.addString("\r\n")
+	if !d.ask.head {
+		d.addText(t, a.body, a.bodyEnd)
 	}
 }
 
 //go:nosplit
 //go:noinline
 //go:norace
-func (l *loop) addString(s string) {
+func (d *desk) addString(s string) {
 	for i := range len(s) {
-		l.response[l.size&(responseMax-1)] = s[i]
-		l.size++
+		d.response[d.size&(responseMax-1)] = s[i]
+		d.size++
 	}
 }
 
 //go:nosplit
 //go:noinline
 //go:norace
-func (l *loop) addText(t *table, i, end int32) {
+func (d *desk) addText(t *table, i, end int32) {
 	for ; i < end; i++ {
-		l.response[l.size&(responseMax-1)] = t.text[i&(textMax-1)]
-		l.size++
+		d.response[d.size&(responseMax-1)] = t.text[i&(textMax-1)]
+		d.size++
 	}
 }
 

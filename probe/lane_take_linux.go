@@ -16,10 +16,10 @@ import (
 // Where new connections keep Go busy, the lane is a detour: it costs two changes
 // of threads, and a connection that is made from a descriptor a dozen system calls
 // more than one that the listener has accepted. So once Accept is behind, the lane
-// leaves the kernel's queue to it. Accept takes what is there, and sees of most
-// that they are for the server. What may be a probe it gives to the lane, whose
-// thread needs no turn of the scheduler to answer, and who still says nothing
-// after a moment.
+// leaves the kernel's queue to it. Accept takes what is there. What has sent a probe
+// it answers, since this is its turn and the handler's may be long in coming; who
+// still says nothing after a moment it gives to the lane, whose thread needs no
+// turn of the scheduler to answer; and the rest is the server's.
 //
 // The lane takes the queue back when Accept gives it, which is with every such
 // connection and when nothing comes any more, or has not looked at it for a while.
@@ -47,20 +47,26 @@ const (
 type taking struct {
 	listener *os.File // the loop's
 	queue    syscall.RawConn
-	lookFor  time.Duration         // see the constant
-	turn     uint32                // the loop's left, when the queue was given back
-	gave     uint32                // connections given to the lane, modulo 1<<32
-	length   int                   // connections that are in the queue
-	count    atomic.Uint64         // taken; for anyone to read
-	paths    atomic.Pointer[table] // the latest; written by who draws it
+	lookFor  time.Duration // see the constant
+	turn     uint32        // the loop's left, when the queue was given back
+	gave     uint32        // connections given to the lane, modulo 1<<32
+	length   int           // connections that are in the queue
+	vain     int           // silent connections that are not waited for
 
-	look    func(fd uintptr) bool // asks for the length
-	info    listenInfo
-	peek    func(fd uintptr)      // reads into request
+	look func(fd uintptr) bool // asks for the length
+	info listenInfo
+
+	desk    // for the connection just accepted; got is -1 if that is silent
+	peeking bool
+	read    func(fd uintptr)      // reads into request
 	hear    func(fd uintptr) bool // the same, and reports whether there is something
-	request [requestMax]byte
-	got     int // bytes in request; -1 for none yet
-	vain    int // silent connections that are not waited for
+	reply   func(fd uintptr)      // sends response
+	sent    bool                  // response has been
+
+	latest   atomic.Pointer[table] // written by who draws it
+	known    *table                // what is in tables
+	count    atomic.Uint64         // taken for the server; for anyone to read
+	answered atomic.Uint64         // the same
 }
 
 // open makes the listener's descriptor one that goroutines can wait for.
@@ -76,10 +82,13 @@ func (t *taking) open(fd int32) (err error) {
 		t.length = int(t.info.unacked)
 		return errno != 0 || t.length > 0
 	}
-	t.peek = func(fd uintptr) {
-		n, _, errno := syscall.RawSyscall6(syscall.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(&t.request)), requestMax,
-			syscall.MSG_PEEK|syscall.MSG_DONTWAIT, 0, 0)
-		t.got = int(n)
+	t.read = func(fd uintptr) {
+		flags := uintptr(syscall.MSG_DONTWAIT)
+		if t.peeking {
+			flags |= syscall.MSG_PEEK
+		}
+		n, _, errno := syscall.RawSyscall6(syscall.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(&t.request)), requestMax, flags, 0, 0)
+		t.got = int32(n)
 		if errno == syscall.EAGAIN {
 			t.got = -1
 		} else if errno != 0 {
@@ -87,8 +96,12 @@ func (t *taking) open(fd int32) (err error) {
 		}
 	}
 	t.hear = func(fd uintptr) bool {
-		t.peek(fd)
+		t.read(fd)
 		return t.got >= 0
+	}
+	t.reply = func(fd uintptr) {
+		t.of = int32(fd)
+		t.sent = (!t.peeking || t.consume()) && t.send()
 	}
 	return err
 }
@@ -98,26 +111,28 @@ func setNonblock(listener uintptr) {
 }
 
 // take takes a connection from the kernel's queue that is the server's, as long
-// as the lane leaves the queue to Accept. mu is held.
-func (l *lane) take() net.Conn {
+// as the lane leaves the queue to Accept, and what has been read of it, which is
+// nothing if it is only to be peeked at. mu is held.
+func (l *lane) take(peek bool) (c net.Conn, ahead []byte) {
 	t, lp := &l.taking, l.loop
+	t.peeking = peek
 	for empty := 0; ; {
 		turn := atomic.LoadUint32(&lp.left)
 		if turn&1 == 0 || turn == t.turn {
-			return nil
+			return nil, nil
 		}
 		atomic.AddUint32(&lp.looks, 1)
 		// The lane counts what it has written a moment later.
 		piped := int32(uint32(atomic.LoadUint64(&lp.counts.passed))-lp.received) > 0
 		if piped || len(l.ready) > 0 || l.retry != nil || l.over != nil {
-			return nil // these first
+			return nil, nil // these first
 		}
 		if t.length == 0 && !l.await() {
 			if empty++; empty < looksMax {
 				continue
 			}
-			l.give(turn, guest{fd: -1})
-			return nil
+			l.give(turn, gift{guest: guest{fd: -1}})
+			return nil, nil
 		}
 		t.length--
 		c, err := l.inner.Accept()
@@ -126,11 +141,14 @@ func (l *lane) take() net.Conn {
 			t.length = 0
 		case err != nil: // the lane knows what to do
 			t.length = 0
-			l.give(turn, guest{fd: -1})
-			return nil
-		case !l.mayBeProbe(c) || !l.giveAway(turn, c):
+			l.give(turn, gift{guest: guest{fd: -1}})
+			return nil, nil
+		case !l.deal(turn, c):
 			t.count.Add(1)
-			return c
+			if !peek && t.got > 0 {
+				ahead = bytes.Clone(t.request[:t.got])
+			}
+			return c, ahead
 		}
 	}
 }
@@ -153,58 +171,83 @@ func (l *lane) await() bool {
 	return l.inner.(interface{ SetDeadline(time.Time) error }).SetDeadline(time.Now().Add(t.lookFor)) == nil
 }
 
-// mayBeProbe reports whether the lane has to see a connection: it asks for a path
-// that the lane knows, or for nothing yet.
-func (l *lane) mayBeProbe(c net.Conn) bool {
+// deal answers a connection that has sent a probe, or gives it to the lane if it
+// has sent nothing. It reports false for one that is the server's.
+func (l *lane) deal(turn uint32, c net.Conn) bool {
 	t := &l.taking
-	raw, err := c.(syscall.Conn).SyscallConn()
-	if err != nil || raw.Control(t.peek) != nil {
+	t.got = 0
+	if !l.mayAnswer() {
 		return false
 	}
-	if t.got < 0 {
-		if t.vain > 0 {
-			t.vain--
-			return true
-		}
-		c.SetReadDeadline(time.Now().Add(t.lookFor))
-		if raw.Read(t.hear) != nil {
-			raw.Control(t.peek) // see await
-		}
-		c.SetReadDeadline(time.Time{})
-		if t.got < 0 {
-			t.vain = vainFor
-			return true
-		}
+	raw, err := c.(syscall.Conn).SyscallConn()
+	if err != nil || raw.Control(t.read) != nil {
+		return false
 	}
-	request := t.request[:t.got]
-	path, ok := bytes.CutPrefix(request, []byte("GET "))
-	if !ok {
-		if path, ok = bytes.CutPrefix(request, []byte("HEAD ")); !ok {
-			return false
-		}
+	if t.got < 0 && !t.hears(c, raw) {
+		return l.giveAway(turn, raw, c, slotSilent)
 	}
-	path, _, ok = bytes.Cut(path, []byte(" "))
-	return ok && t.paths.Load().has(path)
+	if t.got <= 0 || !t.parse() {
+		return false
+	}
+	t.compose()
+	raw.Control(t.reply)
+	if t.sent {
+		t.answered.Add(1)
+	}
+	if !t.sent || t.ask.close { // see the loop's answer
+		c.Close()
+		return true
+	}
+	t.got = 0
+	return l.giveAway(turn, raw, c, slotKept)
 }
 
-// has reports whether the table has an answer for a path.
-func (t *table) has(path []byte) bool {
-	for _, r := range t.routes[:t.count] {
-		if bytes.Equal(t.text[r.path:r.pathEnd], path) {
-			return true
+// publish has Accept know a table, unless it knows a later one.
+func (t *taking) publish(next *table) {
+	for {
+		last := t.latest.Load()
+		if last != nil && last.made > next.made || t.latest.CompareAndSwap(last, next) {
+			return
 		}
 	}
-	return false
+}
+
+// mayAnswer brings the table up to date, and reports whether there is anything to
+// answer in it: not under TLS, and not if it is so old that the lane would answer
+// 503. The handlers know better.
+func (l *lane) mayAnswer() bool {
+	t := &l.taking
+	if latest := t.latest.Load(); latest != t.known {
+		t.tables[0], t.known = *latest, latest
+	}
+	known := &t.tables[0]
+	return known.count > 0 && int64(time.Since(l.begun))-known.made <= l.loop.outdated
+}
+
+// hears waits a moment for the first word of a connection.
+func (t *taking) hears(c net.Conn, raw syscall.RawConn) bool {
+	if t.vain > 0 {
+		t.vain--
+		return false
+	}
+	c.SetReadDeadline(time.Now().Add(t.lookFor))
+	if raw.Read(t.hear) != nil {
+		raw.Control(t.read) // see await
+	}
+	c.SetReadDeadline(time.Time{})
+	if t.got < 0 {
+		t.vain = vainFor
+	}
+	return t.got >= 0
 }
 
 // giveAway gives a connection to the lane, if that has taken the one before.
-func (l *lane) giveAway(turn uint32, c net.Conn) bool {
+func (l *lane) giveAway(turn uint32, raw syscall.RawConn, c net.Conn, list int32) bool {
 	t := &l.taking
-	raw, err := c.(syscall.Conn).SyscallConn()
-	if err != nil || t.gave != atomic.LoadUint32(&l.loop.took) {
+	if t.gave != atomic.LoadUint32(&l.loop.took) {
 		return false
 	}
-	g := guest{fd: -1}
+	g := gift{guest{fd: -1}, list}
 	raw.Control(func(fd uintptr) {
 		length := uint32(unsafe.Sizeof(g.from))
 		_, _, errno := syscall.RawSyscall(syscall.SYS_GETPEERNAME, fd, uintptr(unsafe.Pointer(&g.from)), uintptr(unsafe.Pointer(&length)))
@@ -227,7 +270,7 @@ func (l *lane) giveAway(turn uint32, c net.Conn) bool {
 // give gives the queue back to the lane, and a connection, if it has a
 // descriptor. Accept takes no more itself before the lane leaves it the queue once
 // more, and looks again then.
-func (l *lane) give(turn uint32, g guest) bool {
+func (l *lane) give(turn uint32, g gift) bool {
 	l.taking.turn, l.taking.length = turn, 0
 	l.stopping.Lock()
 	defer l.stopping.Unlock()

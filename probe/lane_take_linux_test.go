@@ -28,12 +28,21 @@ type gate struct {
 	in atomic.Bool // somebody is
 }
 
-func (g *gate) Accept() (net.Conn, error) {
+func (g *gate) enter() (leave func()) {
 	g.Lock()
 	g.in.Store(true)
 	g.Unlock()
-	defer g.in.Store(false)
+	return func() { g.in.Store(false) }
+}
+
+func (g *gate) Accept() (net.Conn, error) {
+	defer g.enter()()
 	return g.Lane.Accept()
+}
+
+func (g *gate) AcceptAhead() (net.Conn, []byte, error) {
+	defer g.enter()()
+	return g.Lane.AcceptAhead()
 }
 
 // behindGate returns a listener whose Accept is behind the lane, and has been left
@@ -133,8 +142,11 @@ func TestAcceptTakesWhatHasGathered(t *testing.T) {
 	io.WriteString(silent, "late")
 	accept("late", silent)
 	eventually(t, "all are counted", func() bool { return l.Stats().Passed == total+4 })
-	if n, s := active(l).taking.count.Load(), l.Stats(); n < 20 || s.Answered != uint64(len(probes)) {
+	if n, s := lane.taking.count.Load(), l.Stats(); n < 20 || s.Answered != uint64(len(probes)) {
 		t.Errorf("Accept has taken %d itself, Stats = %+v", n, s)
+	}
+	if lane.taking.answered.Load() == 0 {
+		t.Error("Accept has answered none")
 	}
 }
 
@@ -195,7 +207,10 @@ func TestAcceptWaitsForTheFirstWord(t *testing.T) {
 	client := dial(t, l.Addr())
 	defer client.Close()
 	taken := make(chan net.Conn)
-	go func() { taken <- lane.take() }()
+	go func() {
+		c, _ := lane.take(true)
+		taken <- c
+	}()
 	eventually(t, "it is accepted", func() bool { return !lane.loop.askQueue() || lane.loop.info.unacked == 0 })
 	io.WriteString(client, "x")
 	c := <-taken
@@ -215,7 +230,7 @@ func TestAcceptDoesNotWaitInVainAgainAndAgain(t *testing.T) {
 	for i := range vainFor + 1 {
 		client := dial(t, l.Addr())
 		defer client.Close()
-		if c := lane.take(); c != nil && i == 0 {
+		if c, _ := lane.take(true); c != nil && i == 0 {
 			t.Fatal("Accept keeps a silent one")
 		} else if c != nil {
 			c.Close() // the lane has not taken the first
@@ -227,32 +242,128 @@ func TestAcceptDoesNotWaitInVainAgainAndAgain(t *testing.T) {
 	}
 }
 
+const keptProbe = "GET /livez HTTP/1.1\r\nHost: x\r\n\r\n"
+
 // What Accept has given to the lane is not lost when that ends.
 func TestLaneThatEndsKeepsWhatItIsGiven(t *testing.T) {
-	l, lane, end := taken(t)
-	client := dial(t, l.Addr())
-	defer client.Close()
-	io.WriteString(client, probeRequest("/livez"))
-	if c := lane.take(); c != nil {
-		t.Fatal("Accept keeps a probe")
+	for _, test := range []struct {
+		name        string
+		first, next string
+		kept        bool
+	}{
+		{"silent", "", "", true},
+		{"with a request behind a probe", keptProbe, "x", true},
+		{"idle behind a probe", keptProbe, "", false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			l, lane, end := taken(t)
+			client := dial(t, l.Addr())
+			defer client.Close()
+			io.WriteString(client, test.first)
+			if c, _ := lane.take(true); c != nil {
+				t.Fatal("Accept keeps it")
+			}
+			io.WriteString(client, test.next)
+			other := dial(t, l.Addr())
+			defer other.Close()
+			lane.loop.left += 2
+			if c, _ := lane.take(true); c == nil {
+				t.Error("the lane is given another before it has taken the first")
+			} else {
+				c.Close()
+			}
+			end()
+			if !test.kept {
+				answer, err := io.ReadAll(client)
+				if err != nil || !strings.HasPrefix(string(answer), "HTTP/1.1 200 ") {
+					t.Errorf("%q, %v", answer, err)
+				}
+				return
+			}
+			c, err := l.Accept()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			if c.RemoteAddr().String() != client.LocalAddr().String() {
+				t.Errorf("from %v, want %v", c.RemoteAddr(), client.LocalAddr())
+			}
+		})
 	}
-	other := dial(t, l.Addr())
-	defer other.Close()
-	io.WriteString(other, probeRequest("/livez"))
-	lane.loop.left += 2
-	if c := lane.take(); c == nil {
-		t.Error("the lane is given another before it has taken the first")
-	} else {
-		c.Close()
+}
+
+// What Accept takes it has read at most once, and nothing of it is lost.
+func TestAcceptAhead(t *testing.T) {
+	long := strings.Repeat("long", requestMax)
+	for _, test := range []struct {
+		name, text string
+		ahead      int
+	}{
+		{"a request", "GET /other HTTP/1.1\r\n\r\n", 23},
+		{"half a probe", keptProbe[:20], 20},
+		{"two probes", keptProbe + keptProbe, 2 * len(keptProbe)},
+		{"more than is looked at", long, requestMax},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			l, lane, _ := taken(t)
+			for _, peek := range []bool{false, true} {
+				client := dial(t, l.Addr())
+				defer client.Close()
+				io.WriteString(client, test.text)
+				client.(*net.TCPConn).CloseWrite()
+				c, ahead := lane.take(peek)
+				if c == nil {
+					t.Fatal("Accept does not take it")
+				}
+				defer c.Close()
+				rest, err := io.ReadAll(c)
+				if got := string(ahead) + string(rest); err != nil || got != test.text {
+					t.Errorf("got %q and %q, %v", ahead, rest, err)
+				}
+				if want := map[bool]int{false: test.ahead}[peek]; len(ahead) != want {
+					t.Errorf("has read %d bytes ahead, want %d", len(ahead), want)
+				}
+			}
+		})
 	}
-	end()
-	c, err := l.Accept()
-	if err != nil {
-		t.Fatal(err)
+}
+
+// What is old, or nothing, is not Accept's to answer.
+func TestAcceptLeavesProbesToTheHandler(t *testing.T) {
+	for name, spoil := range map[string]func(*Lane){
+		"the table is old": func(l *Lane) { active(l).begun = time.Now().Add(-time.Hour) },
+		"the lane is off":  func(l *Lane) { l.Disable("for a test"); active(l).draft(time.Now()) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			l, lane, _ := taken(t)
+			lane.draft(time.Now())
+			spoil(l)
+			client := dial(t, l.Addr())
+			defer client.Close()
+			io.WriteString(client, keptProbe)
+			c, ahead := lane.take(false)
+			if c == nil {
+				t.Fatal("Accept does not take it")
+			}
+			defer c.Close()
+			if len(ahead) > 0 && string(ahead) != keptProbe {
+				t.Errorf("read ahead: %q", ahead)
+			}
+			if n := l.Stats().Answered; n != 0 {
+				t.Errorf("answered %d", n)
+			}
+		})
 	}
-	defer c.Close()
-	if c.RemoteAddr().String() != client.LocalAddr().String() {
-		t.Errorf("from %v, want %v", c.RemoteAddr(), client.LocalAddr())
+}
+
+// Who draws a table may be overtaken by who draws the next.
+func TestAcceptKnowsTheLatestTable(t *testing.T) {
+	var tables taking
+	for _, made := range []int64{2, 1, 3, 3} {
+		tables.publish(&table{made: made})
+	}
+	if got := tables.latest.Load().made; got != 3 {
+		t.Errorf("the table made at %d", got)
 	}
 }
 
@@ -262,7 +373,7 @@ func TestAcceptTakesFromAListenerThatBlocks(t *testing.T) {
 	l, lane, _ := taken(t)
 	f := shared(t, l.inner)
 	f.Fd() // which makes it block
-	if c := lane.take(); c != nil {
+	if c, _ := lane.take(true); c != nil {
 		t.Fatal("a connection, and nobody has made one")
 	}
 	for _, stolen := range []bool{false, true} {
@@ -278,10 +389,10 @@ func TestAcceptTakesFromAListenerThatBlocks(t *testing.T) {
 			if errno := lane.loop.accept4(); errno != 0 {
 				t.Fatal(errno)
 			}
-			lane.rest = append(lane.rest, lane.loop.accepted) // to be closed
+			lane.rest = append(lane.rest, lane.loop.accepted.guest) // to be closed
 		}
 		rescue := time.AfterFunc(patience, func() { dial(t, l.Addr()).Close() })
-		c := lane.take()
+		c, _ := lane.take(true)
 		if !rescue.Stop() {
 			t.Errorf("stolen: %v, and Accept waits for the next connection", stolen)
 		}

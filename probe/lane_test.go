@@ -14,6 +14,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/probelane/probelane/internal/server"
 )
 
 var long = flag.Bool("long", false, "put the lane under stress for minutes, and 10,000 connections on it")
@@ -294,9 +296,10 @@ func TestLaneAnswersAsTheHandlerDoes(t *testing.T) {
 	for _, test := range []struct {
 		network string
 		behind  bool // Accept is, and takes connections itself
-	}{{"tcp4", false}, {"tcp6", false}, {"unix", false}, {"tcp4", true}, {"tcp6", true}} {
+		ahead   bool // and reads from them
+	}{{"tcp4", false, false}, {"tcp6", false, false}, {"unix", false, false}, {"tcp4", true, false}, {"tcp6", true, true}} {
 		network := test.network
-		t.Run(fmt.Sprintf("%s, Accept is behind: %v", network, test.behind), func(t *testing.T) {
+		t.Run(fmt.Sprintf("%s, Accept is behind: %v, and reads ahead: %v", network, test.behind, test.ahead), func(t *testing.T) {
 			r := started(t, WithReadiness("never", func(context.Context) error { return errors.New("no") }))
 			eventually(t, "the check fails", func() bool { return statusOf(t, r, "never").Runs > 0 })
 			address := map[string]string{"tcp4": "127.0.0.1:0", "tcp6": "[::1]:0", "unix": ""}
@@ -317,6 +320,13 @@ func TestLaneAnswersAsTheHandlerDoes(t *testing.T) {
 			busy := func(*testing.T) func() { return func() {} }
 			if test.behind {
 				ln, busy = behindGate(lane)
+			}
+			if test.ahead {
+				s, err := server.New(server.Defaults())
+				if err != nil {
+					t.Fatal(err)
+				}
+				ln = s.Listener(ln)
 			}
 			serve(t, &http.Server{Handler: r.Wrap(echo), ErrorLog: discard}, ln)
 			for _, e := range exchanges() {

@@ -40,9 +40,10 @@ type Conn struct {
 
 	underTLS func() // called when TLS is spoken on it; nil is nothing
 
-	mu        sync.Mutex // guards the next four, and all calls of Conn.SetWriteDeadline and Conn.SetReadDeadline
+	mu        sync.Mutex // guards the next five, and all calls of Conn.SetWriteDeadline and Conn.SetReadDeadline
 	deadline  deadlineOwner
 	reads     readDeadline
+	ahead     []byte // has been read from Conn, and is the next to be read from here
 	upload    upload
 	readStall time.Duration
 
@@ -228,8 +229,10 @@ func (c *Conn) reset() {
 	c.Close()
 }
 
-// release leaves the connection to a handler that has hijacked it.
-func (c *Conn) release() {
+// release leaves the connection to a handler that has hijacked it. It reports
+// whether some of what has been read ahead is still to be read from here: net/http
+// takes 4 KB at once, and so all, unless somebody else has put a reader in between.
+func (c *Conn) release() (rest bool) {
 	if c.untrack != nil {
 		c.untrack(c)
 	}
@@ -242,4 +245,5 @@ func (c *Conn) release() {
 		c.deadline = released
 		c.Conn.SetWriteDeadline(time.Time{})
 	}
+	return len(c.ahead) > 0
 }

@@ -190,8 +190,7 @@ func (w *drainWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		return nil, nil, err
 	}
 	if c := underlying(nc); c != nil {
-		c.release()
-		if nc == net.Conn(c) {
+		if rest := c.release(); !rest && nc == net.Conn(c) {
 			nc = c.Conn
 		}
 	}

@@ -53,20 +53,34 @@ func (s *Server) HTTP(h http.Handler) *http.Server {
 // Listener returns ln with every connection guarded by a rolling write
 // deadline. Serve does this by itself. TLS belongs on top of it: connections
 // that are TLS already pass as they are. If ln has a method UnderTLS, it is
-// called for every connection on which a server of HTTP speaks TLS.
+// called for every connection on which a server of HTTP speaks TLS. If it has a
+// method AcceptAhead, that is called in place of Accept; it returns what it has
+// read of the connection as well.
 func (s *Server) Listener(ln net.Listener) net.Listener {
-	return &listener{Listener: ln, s: s}
+	l := &listener{Listener: ln, s: s}
+	if a, ok := ln.(interface {
+		AcceptAhead() (c net.Conn, ahead []byte, err error)
+	}); ok {
+		l.accept = a.AcceptAhead
+	} else {
+		l.accept = func() (net.Conn, []byte, error) {
+			c, err := ln.Accept()
+			return c, nil, err
+		}
+	}
+	return l
 }
 
 type listener struct {
 	net.Listener
-	s *Server
+	accept func() (c net.Conn, ahead []byte, err error)
+	s      *Server
 }
 
 // Accept leaves errors to http.Server, which waits and tries again after those
 // that pass, such as a lack of descriptors.
 func (l *listener) Accept() (net.Conn, error) {
-	nc, err := l.Listener.Accept()
+	nc, ahead, err := l.accept()
 	if err != nil {
 		return nil, err
 	}
@@ -74,6 +88,7 @@ func (l *listener) Accept() (net.Conn, error) {
 		return nc, nil // net/http asks for this very type
 	}
 	c := l.s.track(nc)
+	c.ahead = ahead
 	if t, ok := l.Listener.(interface{ UnderTLS() }); ok {
 		c.underTLS = t.UnderTLS
 	}

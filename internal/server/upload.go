@@ -65,11 +65,11 @@ func (c *Conn) endUpload() {
 // Once a body has stalled nothing is read any more. What comes late must not be
 // taken for the next request.
 func (c *Conn) Read(p []byte) (int, error) {
-	uploading, err := c.beginRead()
-	if err != nil {
-		return 0, err
+	n, uploading, err := c.beginRead(p)
+	if n > 0 || err != nil {
+		return n, err
 	}
-	n, err := c.read(p)
+	n, err = c.read(p)
 	c.endRead()
 	if uploading && isTimeout(err) {
 		c.endUpload()
@@ -77,13 +77,19 @@ func (c *Conn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// beginRead sets the deadline of the next read, if there may be one.
-func (c *Conn) beginRead() (uploading bool, err error) {
+// beginRead reads what has been read ahead, or else sets the deadline of the next
+// read, if there may be one.
+func (c *Conn) beginRead(p []byte) (n int, uploading bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if len(c.ahead) > 0 && len(p) > 0 {
+		n = copy(p, c.ahead)
+		c.ahead = c.ahead[n:]
+		return n, false, nil
+	}
 	switch c.upload {
 	case ended:
-		return true, os.ErrDeadlineExceeded
+		return 0, true, os.ErrDeadlineExceeded
 	case leftAlone:
 		c.upload = forServer
 		fallthrough
@@ -94,7 +100,7 @@ func (c *Conn) beginRead() (uploading bool, err error) {
 	}
 	c.hasten() // net/http, too, reads from what knows no deadlines
 	c.reads.reading++
-	return c.upload != noUpload, nil
+	return 0, c.upload != noUpload, nil
 }
 
 func (c *Conn) endRead() {
