@@ -36,10 +36,10 @@ import (
 // the kernel's queue, too.
 //
 // While Accept is behind with the connections that the lane has handed over, it
-// takes the next ones from the kernel itself, and gives to the lane which of them
-// may be a probe, and which are silent. The lane takes them again if Accept is not
-// there for two to four milliseconds. A probe may have to wait as long, but not if
-// Accept stays away.
+// takes the next ones from the kernel itself. It answers probes among them as the
+// lane does, and gives the lane those that are silent. The lane takes the next ones
+// again if Accept is not there for two to four milliseconds. A probe may have to
+// wait as long, but not if Accept stays away.
 //
 // Because the thread would answer for a process in which nothing else runs,
 // goroutines send it a heartbeat every second, in turn. Once the last is older
@@ -53,9 +53,10 @@ import (
 // turn to tell it.
 //
 // A running lane costs one thread, 26 goroutines, two of which wake in a second,
-// about 430 KB and seven descriptors. A connection that it hands over is made from
+// half a megabyte and seven descriptors. A connection that it hands over is made from
 // a descriptor, which takes a dozen system calls more than a listener's own. One
-// that Accept takes itself costs one more, to look at what it has sent.
+// that Accept takes itself costs one more, to peek at what it has sent; AcceptAhead
+// saves that one.
 type Lane struct {
 	inner  net.Listener
 	active laneThread // nil where the lane is off
@@ -78,7 +79,7 @@ type LaneStats struct {
 	On   bool   // probes on new connections are answered by the lane
 	Why  string // why it is off; empty if it is on
 
-	Answered uint64 // probes
+	Answered uint64 // probes, those that Accept has answered included
 	Stale    uint64 // of these, those answered 503 because the heartbeat, or what to answer, was late
 	Passed   uint64 // connections handed over to Accept
 	Waiting  int    // connections in the lane
@@ -179,11 +180,11 @@ func (l *Lane) Accept() (net.Conn, error) {
 	return c, err
 }
 
-// AcceptAhead is Accept for a server that gets the beginning of what a connection
-// has sent from here, if it has been read already: ahead comes before everything
-// that can be read from c. That saves a system call for a connection that Accept
-// would have taken itself, since it need not be peeked at. middleware's server uses
-// it.
+// AcceptAhead is Accept for a server that can begin with what has been read of a
+// connection already, 1 KB at most: ahead comes before all that can be read from c.
+// It is empty for most connections. Of one that Accept would have peeked at, to see
+// whether it is a probe, AcceptAhead reads; that is a system call less, and the
+// server has one read less to do. The server of package middleware uses it.
 func (l *Lane) AcceptAhead() (c net.Conn, ahead []byte, err error) {
 	if l.active == nil {
 		c, err = l.inner.Accept()

@@ -531,6 +531,7 @@ func (l *lane) next() (*handed, error) {
 		l.unused.Reset(l.unclaimed)
 	}
 	for len(l.ready) == 0 {
+		l.nap()
 		n, err := l.pipe.Read(unsafe.Slice((*byte)(unsafe.Pointer(&l.read)), unsafe.Sizeof(l.read)))
 		l.ready = append(l.ready, l.read[:max(n, 0)/int(unsafe.Sizeof(guest{}))]...)
 		atomic.AddUint32(&l.loop.received, uint32(len(l.ready)))

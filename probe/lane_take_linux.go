@@ -7,10 +7,13 @@ import (
 	"errors"
 	"net"
 	"os"
+	"runtime"
 	"sync/atomic"
 	"syscall"
 	"time"
 	"unsafe"
+
+	"github.com/probelane/probelane/internal/sched"
 )
 
 // Where new connections keep Go busy, the lane is a detour: it costs two changes
@@ -28,14 +31,19 @@ const (
 	// lookFor is how long Accept waits for a connection before it looks again,
 	// how long it believes what it has seen, and how long it waits for the first
 	// word of a connection: most have it under way, and one that the lane gets for
-	// nothing costs as much as ten that it does not. The runtime puts in front of all
-	// others whose time is over, so it looks as often however many handlers there
-	// are, as long as none of them runs long. It is half of leaveFor.
+	// nothing costs as much as ten that it does not. It is half of leaveFor.
 	lookFor = time.Millisecond
 	// looksMax is how many looks at an empty queue are enough. After the first a
 	// server that answers 14,000 connections a second would have the lane take
 	// 5 % of them, after the fourth 2 %.
 	looksMax = 4
+	// crowdMin is how many goroutines for each processor, in line for it, make it a bad
+	// idea to join the line: for those of a small response it takes one and a half
+	// milliseconds.
+	crowdMin = 24
+	// napsMax is how many times lookFor Accept sleeps at most where there is a crowd,
+	// before it joins the line.
+	napsMax = 16
 	// vainFor is how many connections go to the lane at once after one that was
 	// waited for in vain: those who open connections and say nothing are not to
 	// keep Accept from the others.
@@ -52,16 +60,16 @@ type taking struct {
 	gave     uint32        // connections given to the lane, modulo 1<<32
 	length   int           // connections that are in the queue
 	vain     int           // silent connections that are not waited for
+	crowded  func() bool
 
-	look func(fd uintptr) bool // asks for the length
-	info listenInfo
+	queued *look // asks for length
+	info   listenInfo
 
 	desk    // for the connection just accepted; got is -1 if that is silent
 	peeking bool
-	read    func(fd uintptr)      // reads into request
-	hear    func(fd uintptr) bool // the same, and reports whether there is something
-	reply   func(fd uintptr)      // sends response
-	sent    bool                  // response has been
+	heard   *look            // reads into request
+	reply   func(fd uintptr) // sends response
+	sent    bool             // response has been
 
 	latest   atomic.Pointer[table] // written by who draws it
 	known    *table                // what is in tables
@@ -75,14 +83,19 @@ func (t *taking) open(fd int32) (err error) {
 	setNonblock(uintptr(fd)) // or it would not be one
 	t.listener = os.NewFile(uintptr(fd), "listener")
 	t.queue, err = t.listener.SyscallConn()
-	t.look = func(fd uintptr) bool {
+	runnable := sched.Runnable()
+	t.crowded = func() bool {
+		n := runnable.Read()
+		return n > crowdMin && n > crowdMin*int64(runtime.GOMAXPROCS(0))
+	}
+	t.queued = newLook(func(fd uintptr) bool {
 		length := uint32(unsafe.Sizeof(t.info))
 		_, _, errno := syscall.RawSyscall6(syscall.SYS_GETSOCKOPT, fd, syscall.IPPROTO_TCP, syscall.TCP_INFO,
 			uintptr(unsafe.Pointer(&t.info)), uintptr(unsafe.Pointer(&length)), 0)
 		t.length = int(t.info.unacked)
 		return errno != 0 || t.length > 0
-	}
-	t.read = func(fd uintptr) {
+	})
+	t.heard = newLook(func(fd uintptr) bool {
 		flags := uintptr(syscall.MSG_DONTWAIT)
 		if t.peeking {
 			flags |= syscall.MSG_PEEK
@@ -94,11 +107,8 @@ func (t *taking) open(fd int32) (err error) {
 		} else if errno != 0 {
 			t.got = 0
 		}
-	}
-	t.hear = func(fd uintptr) bool {
-		t.read(fd)
 		return t.got >= 0
-	}
+	})
 	t.reply = func(fd uintptr) {
 		t.of = int32(fd)
 		t.sent = (!t.peeking || t.consume()) && t.send()
@@ -122,9 +132,7 @@ func (l *lane) take(peek bool) (c net.Conn, ahead []byte) {
 			return nil, nil
 		}
 		atomic.AddUint32(&lp.looks, 1)
-		// The lane counts what it has written a moment later.
-		piped := int32(uint32(atomic.LoadUint64(&lp.counts.passed))-lp.received) > 0
-		if piped || len(l.ready) > 0 || l.retry != nil || l.over != nil {
+		if l.piped() || len(l.ready) > 0 || l.retry != nil || l.over != nil {
 			return nil, nil // these first
 		}
 		if t.length == 0 && !l.await() {
@@ -153,18 +161,29 @@ func (l *lane) take(peek bool) (c net.Conn, ahead []byte) {
 	}
 }
 
+// nap waits for something in the pipe, in a crowd, for a while.
+func (l *lane) nap() {
+	for range napsMax {
+		if l.piped() || !l.taking.crowded() {
+			return
+		}
+		time.Sleep(l.taking.lookFor)
+	}
+}
+
+// piped reports whether there is something in the pipe. The lane counts what it has
+// written a moment later.
+func (l *lane) piped() bool {
+	return int32(uint32(atomic.LoadUint64(&l.loop.counts.passed))-l.loop.received) > 0
+}
+
 // await waits until there is something in the queue. The length is believed for a
 // while only: others may take from it as well, and Accept is not to wait for the
 // next then. Nor is it to block: others may have had the listener do so.
 func (l *lane) await() bool {
 	t := &l.taking
-	t.listener.SetReadDeadline(time.Now().Add(t.lookFor))
-	if t.queue.Read(t.look) != nil {
-		// Where there is always somebody who runs, nobody has told it.
-		t.length = 0
-		t.queue.Control(func(fd uintptr) { t.look(fd) })
-	}
-	if t.length == 0 {
+	t.length = 0
+	if !t.queued.wait(t, t.listener, t.queue) || t.length == 0 {
 		return false
 	}
 	l.raw.Control(setNonblock) // see the loop, on descriptors
@@ -180,10 +199,10 @@ func (l *lane) deal(turn uint32, c net.Conn) bool {
 		return false
 	}
 	raw, err := c.(syscall.Conn).SyscallConn()
-	if err != nil || raw.Control(t.read) != nil {
+	if err != nil {
 		return false
 	}
-	if t.got < 0 && !t.hears(c, raw) {
+	if !t.heard.now(raw) && t.got < 0 && !t.hears(c, raw) {
 		return l.giveAway(turn, raw, c, slotSilent)
 	}
 	if t.got <= 0 || !t.parse() {
@@ -230,10 +249,7 @@ func (t *taking) hears(c net.Conn, raw syscall.RawConn) bool {
 		t.vain--
 		return false
 	}
-	c.SetReadDeadline(time.Now().Add(t.lookFor))
-	if raw.Read(t.hear) != nil {
-		raw.Control(t.read) // see await
-	}
+	t.heard.wait(t, c, raw)
 	c.SetReadDeadline(time.Time{})
 	if t.got < 0 {
 		t.vain = vainFor
@@ -275,4 +291,41 @@ func (l *lane) give(turn uint32, g gift) bool {
 	l.stopping.Lock()
 	defer l.stopping.Unlock()
 	return l.orders >= 0 && l.send(unsafe.Slice((*byte)(unsafe.Pointer(&g)), unsafe.Sizeof(g))) == nil
+}
+
+// look is a question to the kernel about a descriptor.
+type look struct {
+	again func(fd uintptr) bool // asks
+	once  func(fd uintptr)      // the same
+	found bool                  // what once was told
+}
+
+func newLook(ask func(fd uintptr) bool) *look {
+	k := &look{again: ask}
+	k.once = func(fd uintptr) { k.found = ask(fd) }
+	return k
+}
+
+func (k *look) now(raw syscall.RawConn) bool {
+	k.found = false
+	raw.Control(k.once)
+	return k.found
+}
+
+// wait waits for lookFor, or for a yes. Whom the netpoller wakes, the runtime puts
+// at the end of the line, and in front whose time is over. So in a crowd the time is
+// all that is waited for.
+func (k *look) wait(t *taking, c interface{ SetReadDeadline(time.Time) error }, raw syscall.RawConn) bool {
+	if t.crowded() {
+		if k.now(raw) {
+			return true
+		}
+		time.Sleep(t.lookFor)
+	} else {
+		c.SetReadDeadline(time.Now().Add(t.lookFor))
+		if raw.Read(k.again) == nil {
+			return true
+		}
+	}
+	return k.now(raw) // who always runs has not been told
 }

@@ -200,27 +200,47 @@ func TestLaneEndsWithItsListenerWhileAcceptHasIt(t *testing.T) {
 	}
 }
 
-// A connection whose first word comes a moment later is not given to the lane.
+// A connection whose first word comes a moment later is not given to the lane, nor
+// is the word lost.
 func TestAcceptWaitsForTheFirstWord(t *testing.T) {
-	l, lane, _ := taken(t)
-	lane.taking.lookFor = patience
-	client := dial(t, l.Addr())
-	defer client.Close()
-	taken := make(chan net.Conn)
-	go func() {
-		c, _ := lane.take(true)
-		taken <- c
-	}()
-	eventually(t, "it is accepted", func() bool { return !lane.loop.askQueue() || lane.loop.info.unacked == 0 })
-	io.WriteString(client, "x")
-	c := <-taken
-	if c == nil {
-		t.Fatal("the lane has it")
-	}
-	defer c.Close()
-	got := make([]byte, 1)
-	if _, err := io.ReadFull(c, got); err != nil || got[0] != 'x' {
-		t.Errorf("read %q, %v", got, err)
+	for _, test := range []struct {
+		name    string
+		crowded bool
+		lookFor time.Duration
+		before  bool // Accept waits
+	}{
+		{"it waits", false, patience, false},
+		{"it is about to wait", false, patience, true},
+		{"it sleeps", true, time.Second, false},
+		{"it is about to sleep", true, patience, true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			l, lane, _ := taken(t)
+			lane.taking.lookFor = test.lookFor
+			client := dial(t, l.Addr())
+			defer client.Close()
+			say := func() { io.WriteString(client, "word") }
+			lane.taking.crowded = func() bool {
+				if test.before {
+					say()
+				} else {
+					go say()
+				}
+				return test.crowded
+			}
+			lane.taking.length = 1 // so that it is asked about the word only
+			lane.inner.(*net.TCPListener).SetDeadline(time.Now().Add(patience))
+			c, ahead := lane.take(false)
+			lane.taking.crowded = func() bool { return false }
+			if c == nil {
+				t.Fatal("the lane has it")
+			}
+			defer c.Close()
+			rest := make([]byte, len("word")-len(ahead))
+			if _, err := io.ReadFull(c, rest); err != nil || string(ahead)+string(rest) != "word" {
+				t.Errorf("read %q and %q, %v", ahead, rest, err)
+			}
+		})
 	}
 }
 
