@@ -54,6 +54,7 @@ type Conn struct {
 	observed atomic.Bool
 	watch    watch
 	sent     atomic.Int64 // bytes
+	limited  atomic.Bool  // what may lie unsent
 }
 
 // deadlineOwner is whose write deadline the socket has.
@@ -130,8 +131,20 @@ func (c *Conn) Write(p []byte) (int, error) {
 	}
 }
 
+// littleSent is how much may be sent before limitUnsent is called, which costs a
+// system call: 2 % of a small response on a connection of its own.
+const littleSent = 64 << 10
+
+// limit is called before n bytes are sent.
+func (c *Conn) limit(n int64) {
+	if !c.limited.Load() && c.sent.Load()+n > littleSent && !c.limited.Swap(true) {
+		limitUnsent(c.Conn)
+	}
+}
+
 // write writes all of p, trying again for as long as the client moves.
 func (c *Conn) write(p []byte) (int, error) {
+	c.limit(int64(len(p)))
 	n, err := c.Conn.Write(p)
 	c.sent.Add(int64(n))
 	if err == nil {

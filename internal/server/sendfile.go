@@ -25,6 +25,7 @@ func (c *Conn) ReadFrom(r io.Reader) (int64, error) {
 	if !ok || !isRegular(limited.R) {
 		return io.Copy(struct{ io.Writer }{c}, r)
 	}
+	c.limit(min(limited.N, littleSent+1))
 	if c.observed.Load() {
 		c.watch.begin(int(min(limited.N, math.MaxInt)))
 		defer c.watch.end()

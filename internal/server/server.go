@@ -96,7 +96,6 @@ func (l *listener) Accept() (net.Conn, error) {
 }
 
 func (s *Server) track(nc net.Conn) *Conn {
-	limitUnsent(nc)
 	c := newConn(nc, s.cfg.WriteStall)
 	c.untrack = s.untrack
 	s.mu.Lock()
