@@ -4,6 +4,7 @@ import (
 	"net"
 	"sync"
 
+	"github.com/probelane/probelane/internal/server"
 	"github.com/probelane/probelane/probe"
 )
 
@@ -67,6 +68,14 @@ func (l *lanes) stats() []probe.LaneStats {
 func (ll *laneListener) Close() error {
 	ll.lanes.remove(ll)
 	return ll.Lane.Close()
+}
+
+var _ server.AheadListener = (*laneListener)(nil)
+
+// ReadAhead is called in place of Accept. Whoever embeds a lane to have an Accept of
+// its own has no such method.
+func (ll *laneListener) ReadAhead() (c net.Conn, ahead []byte, err error) {
+	return ll.Lane.AcceptAhead()
 }
 
 // UnderTLS is called by internal/server.

@@ -37,9 +37,10 @@ import (
 //
 // While Accept is behind with the connections that the lane has handed over, it
 // takes the next ones from the kernel itself. It answers probes among them as the
-// lane does, and gives the lane those that are silent. The lane takes the next ones
-// again if Accept is not there for two to four milliseconds. A probe may have to
-// wait as long, but not if Accept stays away.
+// lane does, but for the heartbeat: that Accept has its turn is sign enough. Those
+// that are silent, or kept after an answer, it gives to the lane. The lane takes the
+// next ones again if Accept is not there for two to four milliseconds. A probe may
+// have to wait as long, but not if Accept stays away.
 //
 // Because the thread would answer for a process in which nothing else runs,
 // goroutines send it a heartbeat every second, in turn. Once the last is older
@@ -182,9 +183,10 @@ func (l *Lane) Accept() (net.Conn, error) {
 
 // AcceptAhead is Accept for a server that can begin with what has been read of a
 // connection already, 1 KB at most: ahead comes before all that can be read from c.
-// It is empty for most connections. Of one that Accept would have peeked at, to see
-// whether it is a probe, AcceptAhead reads; that is a system call less, and the
-// server has one read less to do. The server of package middleware uses it.
+// Where Accept would have peeked at a connection that it takes itself, to see whether
+// it has sent a probe, AcceptAhead reads; of all others ahead is empty. The server has
+// one read less to do then. That of package middleware uses it. A type that embeds a
+// Lane and has an Accept of its own needs an AcceptAhead as well.
 func (l *Lane) AcceptAhead() (c net.Conn, ahead []byte, err error) {
 	if l.active == nil {
 		c, err = l.inner.Accept()

@@ -20,12 +20,13 @@ import (
 // of threads, and a connection that is made from a descriptor a dozen system calls
 // more than one that the listener has accepted. So once Accept is behind, the lane
 // leaves the kernel's queue to it. Accept takes what is there. What has sent a probe
-// it answers, since this is its turn and the handler's may be long in coming; who
-// still says nothing after a moment it gives to the lane, whose thread needs no
-// turn of the scheduler to answer; and the rest is the server's.
+// it answers, since this is its turn and the handler's may be long in coming. To the
+// lane, whose thread needs no turn of the scheduler, it gives who may ask again
+// after that, and who still says nothing after a moment. The rest is the server's.
 //
-// The lane takes the queue back when Accept gives it, which is with every such
-// connection and when nothing comes any more, or has not looked at it for a while.
+// The lane takes the queue back when Accept gives it, which is with every connection
+// that it gives to the lane and when nothing comes any more, or has not looked at it
+// for a while.
 
 const (
 	// lookFor is how long Accept waits for a connection before it looks again,
@@ -37,9 +38,11 @@ const (
 	// server that answers 14,000 connections a second would have the lane take
 	// 5 % of them, after the fourth 2 %.
 	looksMax = 4
-	// crowdMin is how many goroutines for each processor, in line for it, make it a bad
-	// idea to join the line: for those of a small response it takes one and a half
-	// milliseconds.
+	// crowdMin is how many goroutines for each processor, in line for it, are a crowd:
+	// those of a small response take one and a half milliseconds. Whom the netpoller
+	// wakes, the runtime puts at the end of the line; whose time is over it puts in
+	// front, unless another's is over in the same moment. So in a crowd Accept sleeps
+	// for lookFor where it would wait otherwise.
 	crowdMin = 24
 	// napsMax is how many times lookFor Accept sleeps at most where there is a crowd,
 	// before it joins the line.
@@ -60,7 +63,7 @@ type taking struct {
 	gave     uint32        // connections given to the lane, modulo 1<<32
 	length   int           // connections that are in the queue
 	vain     int           // silent connections that are not waited for
-	crowded  func() bool
+	crowded  func() bool   // see crowdMin; called with mu held, on which only Close waits
 
 	queued *look // asks for length
 	info   listenInfo
@@ -74,7 +77,7 @@ type taking struct {
 	latest   atomic.Pointer[table] // written by who draws it
 	known    *table                // what is in tables
 	count    atomic.Uint64         // taken for the server; for anyone to read
-	answered atomic.Uint64         // the same
+	answered atomic.Uint64         // probes; for anyone to read
 }
 
 // open makes the listener's descriptor one that goroutines can wait for.
@@ -183,7 +186,14 @@ func (l *lane) piped() bool {
 func (l *lane) await() bool {
 	t := &l.taking
 	t.length = 0
-	if !t.queued.wait(t, t.listener, t.queue) || t.length == 0 {
+	switch {
+	case !t.crowded():
+		t.queued.wait(t.listener, t.queue, t.lookFor)
+	case !t.queued.now(t.queue):
+		time.Sleep(t.lookFor)
+		t.queued.now(t.queue)
+	}
+	if t.length == 0 {
 		return false
 	}
 	l.raw.Control(setNonblock) // see the loop, on descriptors
@@ -191,7 +201,8 @@ func (l *lane) await() bool {
 }
 
 // deal answers a connection that has sent a probe, or gives it to the lane if it
-// has sent nothing. It reports false for one that is the server's.
+// has sent nothing, or may send another. It reports false for one that is the
+// server's.
 func (l *lane) deal(turn uint32, c net.Conn) bool {
 	t := &l.taking
 	t.got = 0
@@ -217,8 +228,10 @@ func (l *lane) deal(turn uint32, c net.Conn) bool {
 		c.Close()
 		return true
 	}
-	t.got = 0
-	return l.giveAway(turn, raw, c, slotKept)
+	if !l.giveAway(turn, raw, c, slotKept) {
+		c.Close() // idle; to the server it would be new, and Shutdown wait for it
+	}
+	return true
 }
 
 // publish has Accept know a table, unless it knows a later one.
@@ -233,7 +246,8 @@ func (t *taking) publish(next *table) {
 
 // mayAnswer brings the table up to date, and reports whether there is anything to
 // answer in it: not under TLS, and not if it is so old that the lane would answer
-// 503. The handlers know better.
+// 503. The handlers know better. The heartbeat does not matter: that Accept runs is
+// more than it could tell.
 func (l *lane) mayAnswer() bool {
 	t := &l.taking
 	if latest := t.latest.Load(); latest != t.known {
@@ -243,13 +257,17 @@ func (l *lane) mayAnswer() bool {
 	return known.count > 0 && int64(time.Since(l.begun))-known.made <= l.loop.outdated
 }
 
-// hears waits a moment for the first word of a connection.
+// hears waits a moment for the first word of a connection. In a crowd the moment
+// might become long, with a probe in it that nobody else can see.
 func (t *taking) hears(c net.Conn, raw syscall.RawConn) bool {
+	if t.crowded() {
+		return false
+	}
 	if t.vain > 0 {
 		t.vain--
 		return false
 	}
-	t.heard.wait(t, c, raw)
+	t.heard.wait(c, raw, t.lookFor)
 	c.SetReadDeadline(time.Time{})
 	if t.got < 0 {
 		t.vain = vainFor
@@ -312,20 +330,10 @@ func (k *look) now(raw syscall.RawConn) bool {
 	return k.found
 }
 
-// wait waits for lookFor, or for a yes. Whom the netpoller wakes, the runtime puts
-// at the end of the line, and in front whose time is over. So in a crowd the time is
-// all that is waited for.
-func (k *look) wait(t *taking, c interface{ SetReadDeadline(time.Time) error }, raw syscall.RawConn) bool {
-	if t.crowded() {
-		if k.now(raw) {
-			return true
-		}
-		time.Sleep(t.lookFor)
-	} else {
-		c.SetReadDeadline(time.Now().Add(t.lookFor))
-		if raw.Read(k.again) == nil {
-			return true
-		}
+// wait waits for a while, or until there is a yes.
+func (k *look) wait(c interface{ SetReadDeadline(time.Time) error }, raw syscall.RawConn, d time.Duration) {
+	c.SetReadDeadline(time.Now().Add(d))
+	if raw.Read(k.again) != nil {
+		k.now(raw) // where there is always somebody who runs, nobody has told it
 	}
-	return k.now(raw) // who always runs has not been told
 }

@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/probelane/probelane/internal/server"
 )
 
 // isLeft reports whether the queue is left to Accept.
@@ -40,10 +42,13 @@ func (g *gate) Accept() (net.Conn, error) {
 	return g.Lane.Accept()
 }
 
-func (g *gate) AcceptAhead() (net.Conn, []byte, error) {
+// ReadAhead is for internal/server.
+func (g *gate) ReadAhead() (net.Conn, []byte, error) {
 	defer g.enter()()
-	return g.Lane.AcceptAhead()
+	return g.AcceptAhead()
 }
+
+var _ server.AheadListener = (*gate)(nil)
 
 // behindGate returns a listener whose Accept is behind the lane, and has been left
 // the queue, from a call of busy until one of open.
@@ -200,47 +205,102 @@ func TestLaneEndsWithItsListenerWhileAcceptHasIt(t *testing.T) {
 	}
 }
 
+// arrived waits until a connection is in the kernel's queue.
+func arrived(t *testing.T, lane *lane) {
+	t.Helper()
+	eventually(t, "it is in the queue", func() bool { return lane.taking.queued.now(lane.taking.queue) })
+}
+
 // A connection whose first word comes a moment later is not given to the lane, nor
-// is the word lost.
+// is the word lost, nor a deadline left.
 func TestAcceptWaitsForTheFirstWord(t *testing.T) {
 	for _, test := range []struct {
 		name    string
-		crowded bool
 		lookFor time.Duration
 		before  bool // Accept waits
 	}{
-		{"it waits", false, patience, false},
-		{"it is about to wait", false, patience, true},
-		{"it sleeps", true, time.Second, false},
-		{"it is about to sleep", true, patience, true},
+		{"it waits", patience, false},
+		{"it is about to wait", patience, true},
+		{"the time is over", time.Nanosecond, true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			l, lane, _ := taken(t)
-			lane.taking.lookFor = test.lookFor
 			client := dial(t, l.Addr())
 			defer client.Close()
-			say := func() { io.WriteString(client, "word") }
-			lane.taking.crowded = func() bool {
+			arrived(t, lane)
+			lane.taking.lookFor = test.lookFor
+			lane.taking.crowded = func() bool { // the last that it asks before it waits
+				said := make(chan struct{})
+				go func() {
+					defer close(said)
+					io.WriteString(client, "word")
+				}()
 				if test.before {
-					say()
-				} else {
-					go say()
+					<-said
 				}
-				return test.crowded
+				return false
 			}
-			lane.taking.length = 1 // so that it is asked about the word only
 			lane.inner.(*net.TCPListener).SetDeadline(time.Now().Add(patience))
 			c, ahead := lane.take(false)
-			lane.taking.crowded = func() bool { return false }
 			if c == nil {
 				t.Fatal("the lane has it")
 			}
 			defer c.Close()
-			rest := make([]byte, len("word")-len(ahead))
-			if _, err := io.ReadFull(c, rest); err != nil || string(ahead)+string(rest) != "word" {
-				t.Errorf("read %q and %q, %v", ahead, rest, err)
+			if string(ahead) != "word" {
+				t.Errorf("read %q", ahead)
+			}
+			time.AfterFunc(10*time.Millisecond, func() { io.WriteString(client, "next") })
+			got := make([]byte, 4)
+			if _, err := io.ReadFull(c, got); err != nil || string(got) != "next" {
+				t.Errorf("then %q, %v", got, err)
 			}
 		})
+	}
+}
+
+// In a crowd Accept sleeps, and holds no connection meanwhile.
+func TestAcceptInACrowd(t *testing.T) {
+	l, lane, _ := taken(t)
+	asked := 0
+	crowd := func() bool { asked++; return true }
+	for _, silent := range []bool{true, false} {
+		client := dial(t, l.Addr())
+		defer client.Close()
+		if !silent {
+			io.WriteString(client, "x")
+		}
+		arrived(t, lane)
+		if !silent {
+			lane.taking.length = 0 // it has yet to look
+		}
+		lane.taking.crowded = crowd
+		c, _ := lane.take(false)
+		lane.taking.crowded = func() bool { return false }
+		if c != nil {
+			defer c.Close()
+		}
+		if (c == nil) != silent {
+			t.Errorf("silent: %v, and Accept has %v", silent, c)
+		}
+		lane.loop.left += 2
+	}
+	lane.taking.lookFor = time.Nanosecond
+	lane.taking.crowded, asked = crowd, 0
+	if c, _ := lane.take(false); c != nil || asked != looksMax {
+		t.Errorf("has %v, after %d looks at an empty queue", c, asked)
+	}
+	asked = 0
+	if lane.nap(); asked != napsMax {
+		t.Errorf("asked %d times whether there is a crowd, want %d", asked, napsMax)
+	}
+	lane.loop.counts.passed++
+	if lane.nap(); asked != napsMax {
+		t.Error("sleeps although there is something in the pipe")
+	}
+	lane.loop.received++
+	lane.taking.crowded = func() bool { asked++; return false }
+	if lane.nap(); asked != napsMax+1 {
+		t.Error("sleeps where there is no crowd")
 	}
 }
 
@@ -280,12 +340,18 @@ func TestLaneThatEndsKeepsWhatItIsGiven(t *testing.T) {
 			client := dial(t, l.Addr())
 			defer client.Close()
 			io.WriteString(client, test.first)
+			arrived(t, lane)
+			if test.first != "" {
+				lane.taking.lookFor = patience // it is on its way
+			}
 			if c, _ := lane.take(true); c != nil {
 				t.Fatal("Accept keeps it")
 			}
+			lane.taking.lookFor = lookFor
 			io.WriteString(client, test.next)
 			other := dial(t, l.Addr())
 			defer other.Close()
+			arrived(t, lane)
 			lane.loop.left += 2
 			if c, _ := lane.take(true); c == nil {
 				t.Error("the lane is given another before it has taken the first")
@@ -348,6 +414,31 @@ func TestAcceptAhead(t *testing.T) {
 	}
 }
 
+// An answered connection that the lane cannot take is closed. To the server it would
+// be new.
+func TestAcceptClosesWhatNobodyCanKeep(t *testing.T) {
+	l, lane, _ := taken(t)
+	lane.taking.gave++ // as if the lane had yet to take another
+	client := dial(t, l.Addr())
+	defer client.Close()
+	io.WriteString(client, keptProbe)
+	arrived(t, lane)
+	lane.taking.lookFor = 10 * time.Millisecond // for looks at a queue that stays empty
+	taken := make(chan net.Conn, 1)
+	go func() {
+		c, _ := lane.take(false)
+		taken <- c
+	}()
+	answer, err := io.ReadAll(client)
+	if err != nil || strings.Count(string(answer), "HTTP/1.1 200 ") != 1 {
+		t.Errorf("%q, %v", answer, err)
+	}
+	if c := <-taken; c != nil {
+		c.Close()
+		t.Error("the server has it")
+	}
+}
+
 // What is old, or nothing, is not Accept's to answer.
 func TestAcceptLeavesProbesToTheHandler(t *testing.T) {
 	for name, spoil := range map[string]func(*Lane){
@@ -358,6 +449,7 @@ func TestAcceptLeavesProbesToTheHandler(t *testing.T) {
 			l, lane, _ := taken(t)
 			lane.draft(time.Now())
 			spoil(l)
+			lane.taking.got = 5 // from the last connection
 			client := dial(t, l.Addr())
 			defer client.Close()
 			io.WriteString(client, keptProbe)
@@ -366,8 +458,8 @@ func TestAcceptLeavesProbesToTheHandler(t *testing.T) {
 				t.Fatal("Accept does not take it")
 			}
 			defer c.Close()
-			if len(ahead) > 0 && string(ahead) != keptProbe {
-				t.Errorf("read ahead: %q", ahead)
+			if len(ahead) > 0 {
+				t.Errorf("has looked for a probe, and read %q", ahead)
 			}
 			if n := l.Stats().Answered; n != 0 {
 				t.Errorf("answered %d", n)

@@ -17,7 +17,7 @@ type eager struct {
 	most int
 }
 
-func (l eager) AcceptAhead() (net.Conn, []byte, error) {
+func (l eager) ReadAhead() (net.Conn, []byte, error) {
 	c, err := l.Accept()
 	if err != nil {
 		return nil, nil, err

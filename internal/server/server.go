@@ -53,15 +53,12 @@ func (s *Server) HTTP(h http.Handler) *http.Server {
 // Listener returns ln with every connection guarded by a rolling write
 // deadline. Serve does this by itself. TLS belongs on top of it: connections
 // that are TLS already pass as they are. If ln has a method UnderTLS, it is
-// called for every connection on which a server of HTTP speaks TLS. If it has a
-// method AcceptAhead, that is called in place of Accept; it returns what it has
-// read of the connection as well.
+// called for every connection on which a server of HTTP speaks TLS. If it is an
+// AheadListener, ReadAhead takes the place of Accept.
 func (s *Server) Listener(ln net.Listener) net.Listener {
 	l := &listener{Listener: ln, s: s}
-	if a, ok := ln.(interface {
-		AcceptAhead() (c net.Conn, ahead []byte, err error)
-	}); ok {
-		l.accept = a.AcceptAhead
+	if a, ok := ln.(AheadListener); ok {
+		l.accept = a.ReadAhead
 	} else {
 		l.accept = func() (net.Conn, []byte, error) {
 			c, err := ln.Accept()
@@ -69,6 +66,12 @@ func (s *Server) Listener(ln net.Listener) net.Listener {
 		}
 	}
 	return l
+}
+
+// An AheadListener may have read the beginning of what a connection has sent. Such a
+// connection is none of TLS already.
+type AheadListener interface {
+	ReadAhead() (c net.Conn, ahead []byte, err error)
 }
 
 type listener struct {

@@ -84,7 +84,9 @@ func (c *Conn) beginRead(p []byte) (n int, uploading bool, err error) {
 	defer c.mu.Unlock()
 	if len(c.ahead) > 0 && len(p) > 0 {
 		n = copy(p, c.ahead)
-		c.ahead = c.ahead[n:]
+		if c.ahead = c.ahead[n:]; len(c.ahead) == 0 {
+			c.ahead = nil
+		}
 		return n, false, nil
 	}
 	switch c.upload {
