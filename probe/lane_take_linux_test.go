@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/probelane/probelane/internal/server"
 )
 
@@ -205,10 +207,23 @@ func TestLaneEndsWithItsListenerWhileAcceptHasIt(t *testing.T) {
 	}
 }
 
-// arrived waits until a connection is in the kernel's queue.
-func arrived(t *testing.T, lane *lane) {
+// arrived waits until a connection is in the kernel's queue, with all that its client
+// has sent.
+func arrived(t *testing.T, lane *lane, client net.Conn) {
 	t.Helper()
 	eventually(t, "it is in the queue", func() bool { return lane.taking.queued.now(lane.taking.queue) })
+	raw, err := client.(syscall.Conn).SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "what it has sent is there", func() bool {
+		info, err := (*unix.TCPInfo)(nil), error(nil)
+		raw.Control(func(fd uintptr) { info, err = unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO) })
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info.Unacked == 0
+	})
 }
 
 // A connection whose first word comes a moment later is not given to the lane, nor
@@ -227,7 +242,7 @@ func TestAcceptWaitsForTheFirstWord(t *testing.T) {
 			l, lane, _ := taken(t)
 			client := dial(t, l.Addr())
 			defer client.Close()
-			arrived(t, lane)
+			arrived(t, lane, client)
 			lane.taking.lookFor = test.lookFor
 			lane.taking.crowded = func() bool { // the last that it asks before it waits
 				said := make(chan struct{})
@@ -249,7 +264,7 @@ func TestAcceptWaitsForTheFirstWord(t *testing.T) {
 			if string(ahead) != "word" {
 				t.Errorf("read %q", ahead)
 			}
-			time.AfterFunc(10*time.Millisecond, func() { io.WriteString(client, "next") })
+			io.WriteString(client, "next")
 			got := make([]byte, 4)
 			if _, err := io.ReadFull(c, got); err != nil || string(got) != "next" {
 				t.Errorf("then %q, %v", got, err)
@@ -269,7 +284,7 @@ func TestAcceptInACrowd(t *testing.T) {
 		if !silent {
 			io.WriteString(client, "x")
 		}
-		arrived(t, lane)
+		arrived(t, lane, client)
 		if !silent {
 			lane.taking.length = 0 // it has yet to look
 		}
@@ -340,18 +355,14 @@ func TestLaneThatEndsKeepsWhatItIsGiven(t *testing.T) {
 			client := dial(t, l.Addr())
 			defer client.Close()
 			io.WriteString(client, test.first)
-			arrived(t, lane)
-			if test.first != "" {
-				lane.taking.lookFor = patience // it is on its way
-			}
+			arrived(t, lane, client)
 			if c, _ := lane.take(true); c != nil {
 				t.Fatal("Accept keeps it")
 			}
-			lane.taking.lookFor = lookFor
 			io.WriteString(client, test.next)
 			other := dial(t, l.Addr())
 			defer other.Close()
-			arrived(t, lane)
+			arrived(t, lane, other)
 			lane.loop.left += 2
 			if c, _ := lane.take(true); c == nil {
 				t.Error("the lane is given another before it has taken the first")
@@ -397,6 +408,7 @@ func TestAcceptAhead(t *testing.T) {
 				defer client.Close()
 				io.WriteString(client, test.text)
 				client.(*net.TCPConn).CloseWrite()
+				arrived(t, lane, client)
 				c, ahead := lane.take(peek)
 				if c == nil {
 					t.Fatal("Accept does not take it")
@@ -422,8 +434,7 @@ func TestAcceptClosesWhatNobodyCanKeep(t *testing.T) {
 	client := dial(t, l.Addr())
 	defer client.Close()
 	io.WriteString(client, keptProbe)
-	arrived(t, lane)
-	lane.taking.lookFor = 10 * time.Millisecond // for looks at a queue that stays empty
+	arrived(t, lane, client)
 	taken := make(chan net.Conn, 1)
 	go func() {
 		c, _ := lane.take(false)
@@ -453,6 +464,7 @@ func TestAcceptLeavesProbesToTheHandler(t *testing.T) {
 			client := dial(t, l.Addr())
 			defer client.Close()
 			io.WriteString(client, keptProbe)
+			arrived(t, lane, client)
 			c, ahead := lane.take(false)
 			if c == nil {
 				t.Fatal("Accept does not take it")

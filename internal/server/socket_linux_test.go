@@ -19,18 +19,18 @@ func TestConn_UnsentIsLimitedInTime(t *testing.T) {
 	if err := os.WriteFile(file, make([]byte, much), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	bytes := make([]byte, much)
+	body := make([]byte, much)
 	for _, test := range []struct {
 		name  string
 		write func(http.ResponseWriter, *http.Request)
 		want  bool
 	}{
 		{"nothing", func(http.ResponseWriter, *http.Request) {}, false},
-		{"little", func(w http.ResponseWriter, _ *http.Request) { w.Write(bytes[:little]) }, false},
-		{"much", func(w http.ResponseWriter, _ *http.Request) { w.Write(bytes) }, true},
+		{"little", func(w http.ResponseWriter, _ *http.Request) { w.Write(body[:little]) }, false},
+		{"much", func(w http.ResponseWriter, _ *http.Request) { w.Write(body) }, true},
 		{"little again and again", func(w http.ResponseWriter, _ *http.Request) {
 			for range 4 {
-				w.Write(bytes[:little])
+				w.Write(body[:little])
 			}
 		}, true},
 		{"a file", func(w http.ResponseWriter, r *http.Request) { http.ServeFile(w, r, file) }, true},
